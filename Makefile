@@ -1,0 +1,51 @@
+# Two commands on a machine with Python 3.11+ and make: `make demo`, `make test`. Each sets up what it needs, once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test check pytest panel bench lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    a small simulated county: sets up, trains, runs a month, says where the lists lie"
+	@echo "make test    lint, types, layers, tests"
+	@echo "make panel PANEL=DIR    the Argentine household panel, to a ranked list and through its scorer"
+	@echo "make bench   small benchmarks     make lock    renew the pinned versions in constraints.txt"
+
+setup: $(READY)
+
+# A half-made environment is never taken for a whole one: the stamp is written last.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("fpml needs Python 3.11 or newer; this is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo "Setting up $(VENV) (a few minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,notebooks]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/python examples/demo/run.py
+
+test: check pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pytest: setup
+	$(BIN)/python -m pytest
+
+panel: setup
+	@test -n "$(PANEL)" || { echo "Say where the panel lies: make panel PANEL=DIR"; exit 2; }
+	@$(BIN)/python examples/argentina/panel.py "$(PANEL)"
+
+bench: setup
+	$(BIN)/python benchmarks/histories.py
+
+lock: setup
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --no-emit-index-url --no-annotate --upgrade --quiet -o constraints.txt
+
+clean:
+	rm -rf $(VENV) data/demo data/argentina

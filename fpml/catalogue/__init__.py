@@ -1,0 +1,26 @@
+"""policy/*.yaml -> frozen, validated types with a fingerprint."""
+
+from fpml.catalogue.load import HEADS, LINE, Catalogue, Wording, load, references
+from fpml.catalogue.types import (
+    EVER,
+    Condition,
+    County,
+    DatedValue,
+    Department,
+    Derived,
+    Feature,
+    FeatureSet,
+    Indicator,
+    Language,
+    MonitoringLine,
+    OutcomeDefinition,
+    Rule,
+    Window,
+    Words,
+)
+
+__all__ = [
+    "EVER", "HEADS", "LINE", "Catalogue", "Condition", "County", "DatedValue", "Department", "Derived", "Feature",
+    "FeatureSet", "Indicator", "Language", "MonitoringLine", "OutcomeDefinition", "Rule", "Window", "Wording", "Words",
+    "load", "references",
+]  # fmt: skip

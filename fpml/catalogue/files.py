@@ -1,0 +1,98 @@
+"""A policy file -> validated types, or every fault of the file with its place and a remedy."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from fpml.errors import Fault, InputError, PolicyError, did_you_mean
+
+T = TypeVar("T")
+Place = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that leaves numbers with a point as text, so that a threshold stays exactly what was written."""
+
+
+def parse(path: Path, shape: type[T] | Any) -> T:
+    """The file as `shape` (a type or typing form); raises PolicyError with all of its faults."""
+    if not path.is_file():
+        raise InputError(path.name, "no such policy file", f"Write it, or copy the default profile's {path.name}.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        alias = next((e for e in yaml.parse(text, Loader=_Loader) if isinstance(e, yaml.AliasEvent)), None)
+        if alias:  # a few nested aliases can stand for more text than any memory holds
+            where = f"{path.name}:{alias.start_mark.line + 1}"
+            raise PolicyError([Fault(where, "a YAML alias", "Write the value out.")])
+        node = yaml.compose(text, Loader=_Loader)
+    except UnicodeDecodeError as e:
+        raise PolicyError([Fault(path.name, f"not UTF-8 (byte {e.start})", "Save it as UTF-8.")]) from None
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise PolicyError([Fault(f"{path.name}{line}", _yaml_problem(e), "Mind the indentation and quotes.")]) from None
+    lines: dict[Place, int] = {}
+    faults = list(_walk(node, (), lines, path.name)) if node else []
+    loaded = _Loader(text).get_single_data() if not faults else {}
+    if not faults:
+        try:
+            return TypeAdapter(shape).validate_python(loaded)  # type: ignore[no-any-return]
+        except ValidationError as e:
+            faults = [_fault(path.name, error, lines) for error in e.errors(include_url=False)]
+    raise PolicyError(dict.fromkeys(faults))
+
+
+def _yaml_problem(e: yaml.YAMLError) -> str:
+    return f"not YAML ({getattr(e, 'problem', None) or 'cannot be parsed'})"
+
+
+def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], file: str) -> Iterator[Fault]:
+    """Notes the line of every place, and yields a fault for every key that stands twice (YAML would drop the first)."""
+    lines[place] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                where = f"{file}:{key.start_mark.line + 1} @ {_dotted((*place, key.value))}"
+                yield Fault(where, "the key stands twice", "Keep one of the two.")
+            seen.add(key.value)
+            yield from _walk(value, (*place, key.value), lines, file)
+            lines[(*place, key.value)] = key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            yield from _walk(value, (*place, i), lines, file)
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(map(str, place)) or "the file"
+
+
+def _fault(file: str, error: Any, lines: dict[Place, int]) -> Fault:
+    place: Place = tuple(p for p in error["loc"] if not isinstance(p, str) or "[" not in p)
+    while place and (place not in lines) and tuple(map(str, place)) not in {tuple(map(str, k)) for k in lines}:
+        place = place[:-1]
+    line = next((n for k, n in lines.items() if tuple(map(str, k)) == tuple(map(str, place))), 1)
+    where = f"{file}:{line} @ {_dotted(tuple(error['loc']) if error['type'] == 'missing' else place)}"
+    kind, given = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        return Fault(where, f"unknown key `{error['loc'][-1]}`", "Take it out, or mend its spelling.")
+    if kind == "missing":
+        return Fault(where, "missing", f"Add `{error['loc'][-1]}:`.")
+    if kind == "literal_error":
+        expected = [w.strip(" '") for w in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+        return Fault(where, f"{given!r} is not one of the known words", did_you_mean(str(given), expected))
+    if kind == "value_error":
+        problem, _, remedy = str(error["ctx"]["error"]).partition("; ")
+        return Fault(where, problem, f"{remedy[:1].upper()}{remedy[1:]}." if remedy else "Correct it.")
+    shown = f" ({given!r})" if isinstance(given, str | int | float | bool) else ""
+    return Fault(where, f"{error['msg'][:1].lower()}{error['msg'][1:]}{shown}", "Correct the value.")
+
+
+def _as_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _as_text)

@@ -1,0 +1,267 @@
+"""What a person decides, as frozen types: departments, indicators, features, rules, line, outcomes, calendar.
+
+Every type refuses unknown keys. A `Feature` is a definition whose name is computed; nobody types
+`medical_self_paid__sum__12m` but in a reference, and references are checked when the catalogue is loaded.
+"""
+
+import re
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Kind = Literal["amount", "count", "level", "status", "event"]
+Reduction = Literal["sum", "count", "max", "min", "mean", "last", "months_since"]
+Direction = Literal["raises", "lowers", "unclear"]
+Language = Literal["zh", "en"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=80)]
+
+EVER = 1200
+
+
+class Policy(BaseModel):
+    """A frozen piece of policy that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Words(Policy):
+    """The same words in the languages that the profile has; at least one."""
+
+    zh: str = ""
+    en: str = ""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not (self.zh.strip() or self.en.strip()):
+            raise ValueError("no words in any language; write `en: ...` or `zh: ...`")
+        return self
+
+    def said(self, language: Language) -> str:
+        """The words in a language, or in the other where that one is not given."""
+        return (self.zh or self.en) if language == "zh" else (self.en or self.zh)
+
+
+class Window(Policy):
+    """The months (as_of - ago - length, as_of - ago]; written `12m`, `12m_1m_ago` or `ever`."""
+
+    length: int = Field(ge=1, le=EVER)
+    ago: int = Field(default=0, ge=0, le=EVER)
+
+    @classmethod
+    def parse(cls, text: Any) -> Any:
+        """The window that a policy file names; anything else raises ValueError."""
+        if not isinstance(text, str):
+            return text
+        if text == "ever":
+            return cls(length=EVER)
+        m = re.fullmatch(r"([1-9]\d{0,2})m(?:_([1-9]\d{0,2})m_ago)?", text)
+        if not m:
+            raise ValueError("not a window; write `12m`, `12m_1m_ago` (which ended a month ago) or `ever`")
+        return cls(length=int(m[1]), ago=int(m[2] or 0))
+
+    def __str__(self) -> str:
+        length = "ever" if self.length == EVER else f"{self.length}m"
+        return f"{length}_{self.ago}m_ago" if self.ago else length
+
+
+WindowText = Annotated[Window, BeforeValidator(Window.parse)]
+
+
+class Department(Policy):
+    """A department, bank or survey that delivers records."""
+
+    name: Words
+    cadence_months: int = Field(default=1, ge=1, le=12)
+
+
+class FeatureSet(Policy):
+    """Windows x reductions of one indicator; `in_lines` adds each as a share of the monitoring line per head."""
+
+    windows: tuple[WindowText, ...] = Field(min_length=1)
+    reductions: tuple[Reduction, ...] = Field(min_length=1)
+    in_lines: bool = False
+    for_model: bool = True
+
+
+class Indicator(Policy):
+    """One kind of reported fact.
+
+    `decimals` says how many decimal places the delivered number may have; the ledger holds value x 10^decimals as an
+    integer (fen for an amount in yuan). `absent` says what no record means: `zero` (nothing happened) or `unknown`.
+    `covered_by` names an indicator without which nobody asked, and the answer stays unknown even so.
+    """
+
+    name: Words
+    department: str
+    kind: Kind
+    unit: Words
+    decimals: int = Field(default=0, ge=0, le=4)
+    grain: Literal["person", "household"]
+    cause: str = "other"
+    direction: Direction = "unclear"
+    usual_lag_months: int = Field(default=0, ge=0, le=36)
+    absent: Literal["zero", "unknown"] = "unknown"
+    covered_by: str | None = None
+    codes: dict[int, Words] | None = None
+    features: tuple[FeatureSet, ...] = ()
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.kind == "amount" and self.decimals == 0:
+            raise ValueError("an amount without decimals; write `decimals: 2` so that it is kept in hundredths")
+        if self.kind == "status" and self.codes is not None and not self.codes:
+            raise ValueError("a status with an empty table of codes; list them, or leave `codes` out")
+        if self.kind != "amount" and any(s.in_lines for s in self.features):
+            raise ValueError("`in_lines` on what is not an amount; only money is held against the line")
+        return self
+
+
+class Feature(Policy):
+    """One reduction of one indicator over one window; its name is computed from these."""
+
+    indicator: str
+    reduction: Reduction
+    window: Window
+    for_model: bool = True
+
+    @property
+    def name(self) -> str:
+        """The computed name, such as `medical_self_paid__sum__12m`."""
+        return f"{self.indicator}__{self.reduction}__{self.window}"
+
+
+class Derived(Policy):
+    """A feature computed from others of the same row, or (context) from those of the same village at the same as-of.
+
+    ratio: `of` / product of `by` (`line` stands for the monitoring line in force, `heads` for the line's heads, both at
+    the end of the window of `of`);  change: `of` minus `by`;  first: the first known of `of`, `by` ...;  min, max: over
+    the known ones;  sum: of those known, unknown if none is;  context: mean of `of` over the village's other households.
+    """
+
+    kind: Literal["ratio", "change", "first", "min", "max", "sum", "context"]
+    of: str
+    by: tuple[str, ...] = ()
+    place: str | None = None
+    name: Words
+    unit: Words
+    group: str | None = None
+    direction: Direction = "unclear"
+    for_model: bool = True
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.kind == "context" and (self.by or not self.place):
+            raise ValueError(
+                "a context is the mean of `of` over a `place` (an indicator such as village), without `by`"
+            )
+        if self.kind != "context" and (not self.by or self.place):
+            raise ValueError(f"a {self.kind} needs `by` and takes no `place`")
+        if self.kind == "change" and len(self.by) != 1:
+            raise ValueError("a change is held against exactly one feature")
+        return self
+
+
+class DatedValue(Policy):
+    """A value that holds from a day on."""
+
+    from_: date = Field(alias="from")
+    value: Decimal
+
+
+class Condition(Policy):
+    """A feature held against a threshold, which is a number or dated: at_least and at_most include it."""
+
+    feature: str
+    at_least: Decimal | tuple[DatedValue, ...] | None = None
+    above: Decimal | tuple[DatedValue, ...] | None = None
+    at_most: Decimal | tuple[DatedValue, ...] | None = None
+    below: Decimal | tuple[DatedValue, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_test(self) -> Self:
+        tests = [getattr(self, k) for k in ("at_least", "above", "at_most", "below")]
+        given = [t for t in tests if t is not None]
+        if len(given) != 1:
+            raise ValueError("exactly one of at_least, above, at_most, below")
+        if isinstance(given[0], tuple):
+            days = [v.from_ for v in given[0]]
+            if not days or days != sorted(set(days)):
+                raise ValueError("dated thresholds must stand in order, each day once")
+        return self
+
+    @property
+    def comparison(self) -> Literal["at_least", "above", "at_most", "below"]:
+        """Which of the four tests this condition makes."""
+        for key in ("at_least", "above", "at_most"):
+            if getattr(self, key) is not None:
+                return key  # type: ignore[return-value]
+        return "below"
+
+    @property
+    def threshold(self) -> Decimal | tuple[DatedValue, ...]:
+        """The threshold, in the feature's unit."""
+        return getattr(self, self.comparison)  # type: ignore[no-any-return]
+
+
+class Rule(Policy):
+    """A threshold in force: hits when all of `all` hold and, where given, at least one of `any`."""
+
+    name: Words
+    department: str
+    cause: str = "other"
+    source: str
+    mark: Literal["stated", "found", "assumed", "derived"]
+    all: tuple[Condition, ...] = ()
+    any: tuple[Condition, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_conditions(self) -> Self:
+        if not self.all and not self.any:
+            raise ValueError("a rule without conditions; write `all:` or `any:`")
+        return self
+
+
+class MonitoringLine(Policy):
+    """What a household of one head needs over `months` months, by region and date, in the unit of `income`.
+
+    `heads` is the feature that counts heads (or adult equivalents); `region` the status that says which line applies.
+    """
+
+    unit: Words
+    decimals: int = Field(default=2, ge=0, le=4)
+    months: int = Field(ge=1, le=12)
+    heads: str
+    region: str | None = None
+    source: str
+    mark: Literal["stated", "found", "assumed", "derived"]
+    values: dict[str, tuple[DatedValue, ...]] = Field(min_length=1)
+
+
+class OutcomeDefinition(Policy):
+    """What is predicted: who is at risk at the as-of, and what counts as a fall, `horizons` months later.
+
+    observed `at`: the state h months later; `within`: any state after the as-of up to h months later.
+    """
+
+    name: Words
+    at_risk: tuple[Condition, ...] = Field(min_length=1)
+    fall: Condition
+    horizons: tuple[int, ...] = Field(min_length=1)
+    observed: Literal["at", "within"] = "within"
+    known_after_months: int = Field(default=0, ge=0, le=36)
+
+
+class County(Policy):
+    """The calendar, the cohort, the capacity and the words of one place."""
+
+    name: Words
+    language: Language = "zh"
+    simulated: bool = False
+    as_of_months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = tuple(range(1, 13))
+    watched: Condition
+    village: str
+    visits: int = Field(ge=1)
+    line: MonitoringLine
+    outcomes: dict[Name, OutcomeDefinition] = Field(min_length=1)

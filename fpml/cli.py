@@ -1,0 +1,182 @@
+"""Arguments -> verbs; errors -> one line and an exit status."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fpml import month
+from fpml.county import County, open_county
+from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError
+from fpml.intake import REASONS, Receipt
+from fpml.workspace import init
+
+ERRORS = Console(stderr=True, soft_wrap=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status: 0 done, 2 usage, 3 bad input, 4 nothing to do yet, 5 a fault of ours."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+        return EXIT_DONE
+    except FpmlError as e:
+        ERRORS.print(str(e), markup=False, highlight=False, style="red")
+        return e.exit_code
+    except Exception as e:
+        # The message of an unforeseen error could hold a household's data: only its kind and place are shown.
+        trace = e.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown place"
+        ERRORS.print(f"fpml: a fault of ours ({type(e).__name__} at {place}). Please report it.", style="red")
+        return EXIT_OURS
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--workspace", default=".", metavar="DIR", help="the workspace (default: here)")
+    shared.add_argument("--lang", choices=("zh", "en"), help="language of lists (default: the county's)")
+    shared.add_argument("--quiet", action="store_true", help="no progress")
+    shared.add_argument("--json", action="store_true", help="the answer as JSON")
+    parser = argparse.ArgumentParser(
+        prog="fpml", description="Early warning for households about to fall into poverty."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, said: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=said, description=said, parents=[shared])
+        sub.set_defaults(run=run)
+        return sub
+
+    command("init", _init, "a new workspace with the default policy profile").add_argument("folder", metavar="DIR")
+    sub = command("intake", _intake, "deliveries -> ledger; refused rows to quarantine, with the reason")
+    sub.add_argument("files", nargs="*", metavar="FILE", help="default: all in data/deliveries")
+    sub = command("train", _train, "fit, calibrate, register; logged in MLflow")
+    sub.add_argument("models", nargs="*", metavar="MODEL", help="default: all in models/")
+    sub.add_argument("--as-of", required=True, metavar="YYYY-MM", help="learn only what was known by then")
+    sub = command("backtest", _backtest, "every method at the same visits, forward in time")
+    sub.add_argument("models", nargs="*", metavar="MODEL")
+    sub.add_argument("--first", metavar="YYYY-MM", help="the first origin")
+    sub = command("month", _month, "the monthly batch: intake, histories, hits, scores, reasons, list")
+    sub.add_argument("as_of", metavar="YYYY-MM")
+    sub = command("explain", _explain, "one household's history, hits, score and reasons")
+    sub.add_argument("household", metavar="HOUSEHOLD")
+    sub.add_argument("--as-of", required=True, metavar="YYYY-MM")
+    command("status", _status, "what has come in, and which models and lists there are")
+    return parser
+
+
+def _open(a: argparse.Namespace) -> County:
+    shown = (lambda _: None) if a.quiet else (lambda stage: ERRORS.print(f"· {stage}", style="dim", highlight=False))
+    return open_county(a.workspace, progress=shown)
+
+
+def _say(a: argparse.Namespace, answer: Any, words: Any) -> None:
+    """The answer for a program, or for a person."""
+    if a.json:
+        print(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
+    else:
+        Console(soft_wrap=isinstance(words, str)).print(words, highlight=False, markup=False) if isinstance(
+            words, str
+        ) else Console().print(words)
+
+
+def _init(a: argparse.Namespace) -> None:
+    made = init(Path(a.folder))
+    _say(
+        a,
+        {"workspace": str(made.root)},
+        f"A workspace lies in {made.root}. Next: fpml intake FILES... --workspace {made.root}",
+    )
+
+
+def _intake(a: argparse.Namespace) -> None:
+    county = _open(a)
+    files = [Path(f) for f in a.files] or [
+        p for p in county.workspace.deliveries.glob("*") if p.suffix.lower() in (".csv", ".parquet")
+    ]
+    receipts = county.intake(files)
+    _say(a, [asdict(r) for r in receipts], receipts_table(receipts))
+
+
+def receipts_table(receipts: Sequence[Receipt]) -> Table:
+    """What became of each delivery, for a terminal."""
+    table = Table("delivery", "rows", "accepted", "of these corrections", "already known", "quarantined")
+    for r in receipts:
+        why = "\n".join(f"{n:,} {reason}: {REASONS[reason]}" for reason, n in r.quarantined.items())
+        table.add_row(r.file, f"{r.rows:,}", f"{r.accepted:,}", f"{r.corrected:,}", f"{r.already_known:,}", why or "0")
+    return table
+
+
+def _train(a: argparse.Namespace) -> None:
+    county = _open(a)
+    table = Table("model", "learnt up to", "rows", "falls", "households", "fingerprint")
+    answer = []
+    for name in a.models or county.model_names():
+        m = county.train(name, a.as_of)
+        answer.append({"model": name, "fingerprint": m.fingerprint, **vars(m.learnt)})
+        table.add_row(
+            name,
+            m.learnt.origin,
+            f"{m.learnt.rows:,}",
+            f"{m.learnt.events:,}",
+            f"{m.learnt.households:,}",
+            m.fingerprint,
+        )
+    _say(a, answer, table)
+
+
+def _backtest(a: argparse.Namespace) -> None:
+    county = _open(a)
+    for name in a.models or county.model_names():
+        for horizon, methods in county.backtest(name, first=a.first).items():
+            title = f"{name}, {horizon} months ahead" + (" (simulated)" if county.catalogue.county.simulated else "")
+            table = Table("method", *methods.columns, title=title)
+            for method, row in methods.iterrows():
+                table.add_row(str(method), *("-" if v != v else f"{v:.4f}" for v in row))
+            _say(a, {"model": name, "horizon": horizon, "methods": methods.reset_index().to_dict("records")}, table)
+
+
+def _month(a: argparse.Namespace) -> None:
+    published = month.run(_open(a), a.as_of, language=a.lang)
+    answer = {"folder": str(published.folder), "about": dict(published.warnings.about)}
+    if published.receipts and not a.json:
+        Console().print(receipts_table(published.receipts))
+    table = Table(title=f"{published.warnings.title} {published.warnings.as_of_date}", show_header=False)
+    for name, value in published.warnings.about:
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else value)
+    table.add_row("→", str(published.folder))
+    _say(a, answer, table)
+
+
+def _explain(a: argparse.Namespace) -> None:
+    told = _open(a).explain(a.household, a.as_of, language=a.lang)
+    _say(a, told, json.dumps(told, ensure_ascii=False, indent=1))
+
+
+def _status(a: argparse.Namespace) -> None:
+    county = _open(a)
+    space, ledger = county.workspace, county.ledger
+    answer = {
+        "policy": county.catalogue.fingerprint,
+        "ledger_version": ledger.version,
+        "known": [str(d) for d in ledger.known_span()] if ledger.version >= 0 else [],
+        "quarantine_files": len(list(space.quarantine.glob("*.parquet"))),
+        "models": sorted(f"{p.parent.name} {p.name}" for p in space.artefacts.glob("*/[0-9]*")),
+        "lists": sorted(p.name for p in space.lists.glob("[0-9]*")),
+    }
+    table = Table(show_header=False)
+    for key, value in answer.items():
+        table.add_row(key.replace("_", " "), "\n".join(value) if isinstance(value, list) else str(value))
+    _say(a, answer, table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,302 @@
+"""One county's workspace opened: the verbs of fpml, the same for a notebook, the command line and the batch."""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fpml import engine, lists, measure, tracking
+from fpml.catalogue import Catalogue, Language, load
+from fpml.dates import AsOf, as_ofs_between, month_of
+from fpml.errors import NotYetError, UsageError, did_you_mean
+from fpml.features import Reach, from_ledger, matrix, shard_histories, with_context
+from fpml.intake import Receipt, take_in
+from fpml.ledger import Ledger
+from fpml.risk import ModelDefinition, RiskModel, contributions, fit, load_definition
+from fpml.rules import hits
+from fpml.workspace import DEFAULT_POLICY, Workspace, find
+
+Progress = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """No progress shown."""
+
+
+@dataclass
+class County:
+    """A workspace with its policy and its ledger. Verbs that return histories keep the last ones built."""
+
+    workspace: Workspace
+    catalogue: Catalogue
+    progress: Progress = _silent
+    _built: dict[tuple[object, ...], pa.Table] = field(default_factory=dict, repr=False)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger as it stands now."""
+        return Ledger(self.workspace.ledger)
+
+    def intake(self, files: Iterable[Path], *, today: date | None = None) -> list[Receipt]:
+        """Takes delivery files into the ledger, oldest name first; raises DeliveryError at the first refused whole."""
+        receipts = []
+        for path in sorted(files):
+            self.progress(f"intake {path.name}")
+            receipts.append(
+                take_in(
+                    path, self.ledger, self.catalogue, quarantine=self.workspace.quarantine, today=today or date.today()
+                )
+            )
+        return receipts
+
+    def as_ofs(self, last: AsOf | None = None) -> tuple[AsOf, ...]:
+        """Every as-of of the county's calendar that the ledger reaches, up to the last one given."""
+        span = self.ledger.known_span()
+        first, end = AsOf(month_of(span[0])), AsOf(month_of(span[1]))
+        return as_ofs_between(first, min(end, last) if last else end, self.catalogue.county.as_of_months)
+
+    def records(self, indicator: str, as_of: str | AsOf) -> pd.DataFrame:
+        """The records of an indicator as they stood at an as-of: the latest version of each, values in their unit."""
+        if indicator not in self.catalogue.indicators:
+            raise UsageError(
+                f"indicator `{indicator}`", "not in the catalogue", did_you_mean(indicator, self.catalogue.indicators)
+            )
+        table = self.ledger.standing(AsOf.parse(as_of).date, indicator, self.catalogue.codes)
+        frame = table.to_pandas()
+        definition = self.catalogue.indicators[indicator]
+        frame["value"] = frame["value"] / 10**definition.decimals
+        frame.attrs = {"unit": definition.unit.said("en"), "sentence": definition.name.said("en")}
+        return frame
+
+    def histories(self, *as_ofs: str | AsOf) -> pa.Table:
+        """One row per watched household and as-of, with every feature; see `fpml.features`."""
+        months = tuple(sorted({AsOf.parse(a) for a in as_ofs}))
+        if not months:
+            raise UsageError("histories", "no as-of given", "Give at least one, as 2024-05.")
+        ledger = self.ledger
+        key = (ledger.version, self.catalogue.fingerprint, months)
+        if key not in self._built:
+            self.progress(f"histories at {len(months)} as-of{'s' if len(months) > 1 else ''}")
+            reach = Reach.of(ledger.reach())
+
+            def of_shard(shard: int) -> pa.Table:
+                return shard_histories(from_ledger(ledger.shard(shard), self.catalogue), self.catalogue, months, reach)
+
+            parts = engine.run(of_shard, range(ledger.shards))
+            self._built.clear()
+            self._built[key] = with_context(pa.concat_tables(parts), self.catalogue)
+        return self._built[key]
+
+    def at(self, as_of: str | AsOf) -> pa.Table:
+        """The histories of one as-of, taken from those built last where they hold it."""
+        month = AsOf.parse(as_of)
+        ledger = self.ledger
+        for (version, policy, months), table in self._built.items():
+            if version == ledger.version and policy == self.catalogue.fingerprint and month in months:  # type: ignore[operator]
+                return table.filter(pc.equal(table["as_of"], pa.scalar(month.date, pa.date32())))
+        return self.histories(month)
+
+    def frame(self, histories: pa.Table) -> pd.DataFrame:
+        """Histories as a data frame in natural units (yuan), with units and sentences in `attrs`."""
+        frame = histories.to_pandas()
+        names = [n for n in self.catalogue.names() if n in frame]
+        for name in names:
+            decimals = self.catalogue.decimals(name)
+            if decimals:
+                frame[name] = frame[name] / 10**decimals
+        frame.attrs = {
+            "units": {n: self.catalogue.unit(n, "en") for n in names},
+            "sentences": {n: self.catalogue.describe(n, "en") for n in names},
+        }
+        return frame
+
+    def hits(self, as_of: str | AsOf) -> pd.DataFrame:
+        """One row per household and rule that hits it at an as-of, with its evidence in words."""
+        histories = self.at(as_of)
+        found = [
+            (histories["household_id"][int(r)].as_py(), rule, self._rule(rule, histories, int(r)))
+            for rule, held in hits(histories, self.catalogue).items()
+            for r in np.flatnonzero(held)
+        ]
+        return pd.DataFrame(found, columns=["household_id", "rule", "evidence"])
+
+    def definition(self, model: str) -> ModelDefinition:
+        """A model's definition from models/*.yaml."""
+        path = self.workspace.definitions / f"{model}.yaml"
+        if not path.is_file():
+            known = [p.stem for p in self.workspace.definitions.glob("*.yaml")]
+            raise UsageError(f"model `{model}`", "not defined", did_you_mean(model, known))
+        return load_definition(path, self.catalogue)
+
+    def model_names(self) -> tuple[str, ...]:
+        """The models defined in this workspace."""
+        return tuple(sorted(p.stem for p in self.workspace.definitions.glob("*.yaml")))
+
+    def train(self, model: str, as_of: str | AsOf, *, without: Collection[str] = ()) -> RiskModel:
+        """Fits a model on what had matured by the as-of, saves it, and registers it in MLflow."""
+        definition, origin = self.definition(model), AsOf.parse(as_of)
+        histories = self._up_to(origin)
+        self.progress(f"training {model} at {origin}")
+        fitted = fit(definition, histories, self.catalogue, origin=origin, without=without)
+        folder = self.workspace.artefacts / model / f"{origin}-{fitted.fingerprint}"
+        fitted.save(folder)
+        tracking.log_model(
+            self.workspace.tracking(),
+            name=model,
+            folder=folder,
+            params={"origin": str(origin), "policy": fitted.policy, "fingerprint": fitted.fingerprint},
+            metrics={
+                "rows": fitted.learnt.rows,
+                "events": fitted.learnt.events,
+                "households": fitted.learnt.households,
+                **{f"calibration_slope_{h}m": c.slope for h, c in fitted.calibrations.items()},
+            },
+        )
+        return fitted
+
+    def models(self, as_of: str | AsOf) -> dict[str, RiskModel]:
+        """For each outcome, the model trained last that could have been used at the as-of."""
+        origin = AsOf.parse(as_of)
+        found: dict[str, RiskModel] = {}
+        for name in self.model_names():
+            folders = [
+                p
+                for p in (self.workspace.artefacts / name).glob("[0-9]*")
+                if AsOf.parse(p.name[:7]) <= origin and (p / "model.json").is_file()
+            ]
+            if folders:
+                newest = max(folders, key=lambda p: (p.name[:7], (p / "model.json").stat().st_mtime_ns, p.name))
+                model = RiskModel.load(newest)
+                found[model.outcome] = model
+        if not found:
+            raise NotYetError("models", f"none was trained by {origin}", f"Run `fpml train --as-of {origin}` first.")
+        return found
+
+    def scores(self, as_of: str | AsOf) -> pd.DataFrame:
+        """One row per household at risk, outcome and horizon (months): the calibrated probability of a fall."""
+        histories = self.at(as_of)
+        parts = []
+        for (outcome, horizon), p in lists.scores(histories, self.models(as_of), self.catalogue).items():
+            rows = np.flatnonzero(~np.isnan(p))
+            households = histories["household_id"].take(pa.array(rows)).to_pandas()
+            parts.append(
+                pd.DataFrame(
+                    {"household_id": households, "outcome": outcome, "horizon": horizon, "probability": p[rows]}
+                )
+            )
+        return pd.concat(parts, ignore_index=True)
+
+    def warning_list(self, as_of: str | AsOf, *, language: Language | None = None) -> lists.WarningList:
+        """The ranked list of households to visit at an as-of."""
+        histories = self.at(as_of)
+        if not histories.num_rows:
+            raise NotYetError(f"list {as_of}", "nobody is watched then", "Take in that month's deliveries first.")
+        return lists.draw_up(
+            histories,
+            self.models(as_of),
+            self.catalogue,
+            language=language or self.catalogue.county.language,
+            ledger_version=self.ledger.version,
+        )
+
+    def explain(self, household: str, as_of: str | AsOf, *, language: Language | None = None) -> dict[str, object]:
+        """One household at an as-of: its features, rule hits, probabilities and reasons, in words."""
+        lang = language or self.catalogue.county.language
+        histories = self.at(as_of)
+        row = pc.index(histories["household_id"], pa.scalar(household)).as_py()
+        if row < 0:
+            raise UsageError("household", f"not watched at {as_of}", "Check its id and the as-of.")
+        models = self.models(as_of)
+        stand = lists.standing(histories, models, self.catalogue)
+        told: dict[str, object] = {}
+        name = stand.outcome[row]
+        if name:
+            x = matrix(histories.slice(row, 1), models[name].features, self.catalogue)
+            first = self.catalogue.county.outcomes[name].horizons[0]
+            parts = contributions(models[name], x, first, self.catalogue)
+            up, down = lists.reasons(parts, models[name], histories, 0, row, catalogue=self.catalogue, language=lang)
+            told = {"raises": [r.text for r in up], "lowers": [r.text for r in down], "outcome": name}
+        return {
+            "household": household,
+            "as_of": str(AsOf.parse(as_of).date),
+            "below_the_line": bool(stand.below[row]) if stand.state_known[row] else None,
+            "probabilities": {
+                f"{outcome} {h}m": round(float(p[row]), 4)
+                for (outcome, h), p in stand.probability.items()
+                if not np.isnan(p[row])
+            },
+            "rules": [self._rule(r, histories, row, lang) for r, held in stand.hits.items() if held[row]],
+            **told,
+            "history": {
+                self.catalogue.describe(n, lang): self._value(n, histories, row, lang)
+                for n in self.catalogue.model_features()
+            },
+        }
+
+    def backtest(self, model: str, *, first: str | AsOf | None = None, times: int = 500) -> dict[int, pd.DataFrame]:
+        """For each horizon (months), every method held against what came, forward in time; saved under data/reports."""
+        definition = self.definition(model)
+        as_ofs = self.as_ofs()
+        histories = self._up_to(as_ofs[-1])
+        origins = [a for a in as_ofs if not first or a >= AsOf.parse(first)]
+        judged = measure.backtest(definition, histories, self.catalogue, self._shown(origins, model))
+        out = {}
+        for horizon in self.catalogue.county.outcomes[definition.outcome].horizons:
+            if any(o.horizon == horizon for o in judged):
+                out[horizon] = measure.summary(judged, horizon, self.catalogue.county.visits, times=times)
+                rules = measure.rules_beside(judged, horizon, times=times) if self.catalogue.rules else None
+                self._save_report(f"backtest-{model}-{horizon}m", out[horizon], rules, judged, horizon)
+        return out
+
+    def _up_to(self, origin: AsOf) -> pa.Table:
+        """The histories of every as-of up to an origin, from those built last where they reach as far."""
+        for (version, policy, months), table in self._built.items():
+            reaches = set(self.as_ofs(origin)) <= set(months)  # type: ignore[call-overload]
+            if version == self.ledger.version and policy == self.catalogue.fingerprint and reaches:
+                return table.filter(pc.less_equal(table["as_of"], pa.scalar(origin.date, pa.date32())))
+        return self.histories(*self.as_ofs(origin))
+
+    def _shown(self, origins: Sequence[AsOf], model: str) -> Iterable[AsOf]:
+        for origin in origins:
+            self.progress(f"backtest {model} at {origin}")
+            yield origin
+
+    def _save_report(
+        self,
+        name: str,
+        methods: pd.DataFrame,
+        rules: pd.DataFrame | None,
+        judged: Sequence[measure.Occasion],
+        horizon: int,
+    ) -> None:
+        chosen = [o for o in judged if o.horizon == horizon]
+        report = {
+            "simulated": self.catalogue.county.simulated,
+            "policy": self.catalogue.fingerprint,
+            "visits": self.catalogue.county.visits,
+            "origins": {str(o.origin): {"rows": int(o.label.size), "events": int(o.label.sum())} for o in chosen},
+            "methods": json.loads(methods.reset_index().to_json(orient="records")),
+            "rules": json.loads(rules.reset_index().to_json(orient="records")) if rules is not None else [],
+        }
+        self.workspace.reports.mkdir(parents=True, exist_ok=True)
+        path = self.workspace.reports / f"{name}.json"
+        path.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    def _rule(self, rule: str, histories: pa.Table, row: int, language: Language | None = None) -> str:
+        lang = language or self.catalogue.county.language
+        return lists.rule_in_words(rule, histories, row, catalogue=self.catalogue, language=lang)
+
+    def _value(self, name: str, histories: pa.Table, row: int, language: Language) -> str:
+        return lists.value_in_words(name, histories, row, self.catalogue, language)
+
+
+def open_county(folder: Path | str, *, progress: Progress = _silent) -> County:
+    """The county whose workspace lies in a folder."""
+    workspace = find(folder)
+    return County(workspace, load(workspace.policy, DEFAULT_POLICY), progress)

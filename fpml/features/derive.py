@@ -1,0 +1,129 @@
+"""Ratios, changes and context: features computed from other features of the same rows."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from fpml.catalogue import HEADS, LINE, Catalogue, Derived
+from fpml.catalogue.load import heads_feature
+from fpml.dates import AsOf
+from fpml.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+Natural = Callable[[str], Floats]
+
+
+def line_in_force(catalogue: Catalogue, region: Floats, month: npt.NDArray[np.int64]) -> Floats:
+    """The monitoring line of each row in stored units (unknown where the region is), at the end of each row's month.
+
+    Raises InputError where a region has no line, or none yet in that month.
+    """
+    line = catalogue.county.line
+    out = np.full(region.size, np.nan)
+    known = ~np.isnan(region)
+    pairs, where = np.unique(
+        np.stack([np.where(known, region, -1.0), month.astype(float)]), axis=1, return_inverse=True
+    )
+    for j, (place, when) in enumerate(pairs.T):
+        if place == -1.0:
+            continue
+        code = str(int(place)) if line.region else "all"
+        steps = line.values.get(code) or line.values.get("all")
+        if steps is None:
+            raise InputError(
+                "county.yaml @ line.values", f"no line for region {code}", "Add it, or an `all` that serves the rest."
+            )
+        day = AsOf(int(when)).date
+        held = [s.value for s in steps if s.from_ <= day]
+        if not held:
+            raise InputError(
+                f"county.yaml @ line.values.{code}",
+                f"no value in force on {day} (earliest {steps[0].from_})",
+                "Add an earlier dated value.",
+            )
+        out[where == j] = round(held[-1] * 10**line.decimals)
+    return out
+
+
+def derive(d: Derived, natural: Natural, catalogue: Catalogue, month: npt.NDArray[np.int64]) -> Floats:
+    """One derived feature for every row: floats, NaN where it is not known. `natural` gives features in their units."""
+    if d.kind == "ratio":
+        return _ratio(d, natural, catalogue, month)
+    parts = [natural(n) for n in (d.of, *d.by)]
+    if d.kind == "change":
+        return parts[0] - parts[1]
+    if d.kind == "first":
+        out = parts[0].copy()
+        for p in parts[1:]:
+            out = np.where(np.isnan(out), p, out)
+        return out
+    stacked = np.stack(parts)
+    unknown = np.isnan(stacked).all(axis=0)
+    fill = {"min": np.inf, "max": -np.inf, "sum": 0.0}[d.kind]
+    filled = np.where(np.isnan(stacked), fill, stacked)
+    reduced = {"min": np.min, "max": np.max, "sum": np.sum}[d.kind](filled, axis=0)
+    return np.where(unknown, np.nan, reduced)
+
+
+def _ratio(d: Derived, natural: Natural, catalogue: Catalogue, month: npt.NDArray[np.int64]) -> Floats:
+    """`of` over the product of `by`, in stored integers as long as they are integers: 1 is exactly on the line."""
+    ago = catalogue.features[d.of].window.ago if d.of in catalogue.features else 0
+    above, below = np.ones(1), np.ones(1)
+    for i, name in enumerate((d.of, *d.by)):
+        if name == LINE:
+            region = catalogue.county.line.region
+            where = natural(f"{region}__last__ever") if region else np.zeros(month.size)
+            value = line_in_force(catalogue, where, month - ago)
+            scale = 10**catalogue.county.line.decimals
+        else:
+            named = heads_feature(catalogue.county, ago) if name == HEADS else name
+            scale = 10 ** (catalogue.decimals(named) if named in catalogue.features else 0)
+            # natural = stored / scale; rounding back gives the stored integer exactly.
+            value = natural(named)
+            value = np.round(value * scale) if scale > 1 and _integral(named, catalogue) else value * scale
+        if i == 0:
+            above, below = above * value, below * scale
+        else:
+            above, below = above * scale, below * value
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out = above / below
+    return np.where(np.isfinite(out), out, np.nan)
+
+
+def _integral(name: str, catalogue: Catalogue) -> bool:
+    return name in catalogue.features and catalogue.features[name].reduction != "mean"
+
+
+def village_mean(value: Floats, place: Floats, month: npt.NDArray[np.int64]) -> Floats:
+    """For each row the mean of `value` over the other rows of the same place and as-of; unknown where there is none.
+
+    Rows must stand in a fixed order (households ascending): then the sums do not depend on shards or threads.
+    """
+    known = ~np.isnan(value) & ~np.isnan(place)
+    _, group = np.unique(np.stack([np.nan_to_num(place, nan=-1.0), month.astype(float)]), axis=1, return_inverse=True)
+    total = np.bincount(group, weights=np.where(known, value, 0.0))[group]
+    number = np.bincount(group, weights=known.astype(float))[group]
+    others = number - known
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = (total - np.where(known, value, 0.0)) / others
+    return np.where((others > 0) & ~np.isnan(place), mean, np.nan)
+
+
+def in_context(name: str, catalogue: Catalogue) -> bool:
+    """Whether a derived feature is a context, or is computed from one."""
+    d = catalogue.derived.get(name)
+    return d is not None and (d.kind == "context" or any(in_context(n, catalogue) for n in (d.of, *d.by)))
+
+
+def needed_derived(names: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """The derived features among these and behind them, in the order of computation."""
+    wanted: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in catalogue.derived and name not in wanted:
+            wanted.add(name)
+            d = catalogue.derived[name]
+            waiting.extend((d.of, *d.by))
+    return tuple(n for n in catalogue.derived if n in wanted)

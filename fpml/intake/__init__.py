@@ -1,0 +1,86 @@
+"""Deliveries -> clean records in the ledger, or rows in quarantine with the reason. Nothing is lost on the way."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fpml.catalogue import Catalogue
+from fpml.intake.check import REASONS, Checked, check, compare
+from fpml.intake.read import fingerprint, read
+from fpml.ledger import Ledger
+
+__all__ = ["REASONS", "Receipt", "take_in"]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of one delivery: rows = accepted + already_known + the sum of `quarantined`."""
+
+    file: str
+    delivery: str
+    rows: int
+    accepted: int
+    corrected: int
+    already_known: int
+    quarantined: dict[str, int]
+
+
+def take_in(path: Path, ledger: Ledger, catalogue: Catalogue, *, quarantine: Path, today: date) -> Receipt:
+    """Takes one delivery file into the ledger and its refused rows into quarantine; the same file twice changes nothing.
+
+    Raises DeliveryError where the file cannot be read whole; the ledger is then as it was.
+    """
+    delivery = fingerprint(path)
+    rows = read(path)
+    if ledger.has(delivery):
+        return Receipt(path.name, delivery, rows.num_rows, 0, 0, rows.num_rows, {})
+    typed, sort = check(rows, catalogue, today=today)
+    checked = compare(typed, sort, _overlapping(typed.filter(pa.array(sort.open)), ledger), catalogue)
+    reasons = Counter(r for r in checked.reason if r not in ("", "already_known"))
+    receipt = Receipt(
+        path.name,
+        delivery,
+        rows.num_rows,
+        checked.accepted.num_rows,
+        checked.corrected,
+        checked.count("already_known"),
+        {reason: reasons[reason] for reason in REASONS if reasons[reason]},
+    )
+    # The refused rows first: if the next step never comes, the next run writes the same file again.
+    _set_apart(rows, checked, path, quarantine / f"{delivery}.parquet")
+    accepted = checked.accepted.append_column("delivery", pa.array([delivery] * checked.accepted.num_rows, pa.string()))
+    ledger.append(accepted, delivery)
+    return receipt
+
+
+def _overlapping(rows: pa.Table, ledger: Ledger) -> pa.Table | None:
+    """The versions in the ledger that the rows could repeat or correct."""
+    if ledger.version < 0 or not rows.num_rows:
+        return None
+    if pc.any(pc.is_valid(rows["record_id"])).as_py():
+        return ledger.everything()
+    span = pc.min_max(rows["event_date"]).as_py()
+    return ledger.overlapping(span["min"], span["max"])
+
+
+def _set_apart(rows: pa.Table, checked: Checked, path: Path, target: Path) -> None:
+    """Writes the refused rows as they were delivered, with file, row number, reason and remedy; whole or not at all."""
+    refused = [r not in ("", "already_known") for r in checked.reason]
+    if not any(refused):
+        return
+    reason = [r for r in checked.reason if r not in ("", "already_known")]
+    kept = rows.drop_columns(["torn"]).filter(pa.array(refused))
+    kept = kept.append_column("file", pa.array([path.name] * len(reason)))
+    kept = kept.append_column("reason", pa.array(reason)).append_column(
+        "remedy", pa.array([REASONS[r] for r in reason])
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    half = target.with_suffix(".part")
+    pq.write_table(kept, half)
+    os.replace(half, target)

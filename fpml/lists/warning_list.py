@@ -1,0 +1,196 @@
+"""The warning list of one as-of: one row for each household to visit, ranked, with probability, rule hits and reasons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from fpml.catalogue import Catalogue, Language
+from fpml.dates import AsOf
+from fpml.features import as_of_months, matrix, natural
+from fpml.households import condition_holds
+from fpml.lists.rank import Bools, Floats, Ranked, hit_names, rank
+from fpml.lists.reasons import reasons, rule_in_words
+from fpml.outcomes import risk_set
+from fpml.risk import RiskModel, contributions
+from fpml.rules import any_hit, hits
+
+FILL_IN = ("verified", "cause", "remark")
+Models = Mapping[str, RiskModel]
+
+
+@dataclass(frozen=True)
+class WarningList:
+    """What a cadre gets. `titles` names the columns of `rows` in the list's language, in order."""
+
+    title: str
+    as_of_date: date
+    about: tuple[tuple[str, str | int], ...]
+    titles: Mapping[str, str]
+    rows: pd.DataFrame
+    words: Mapping[str, str]
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How every watched household stands at one as-of: the outcome it is told by ('' when not at risk), that outcome's
+    probability at its first horizon, all probabilities, whether it is below the line, and the rules that hit it."""
+
+    outcome: npt.NDArray[np.object_]
+    score: Floats
+    probability: Mapping[tuple[str, int], Floats]
+    below: Bools
+    state_known: Bools
+    hits: Mapping[str, Bools]
+
+
+def scores(histories: pa.Table, models: Models, catalogue: Catalogue) -> dict[tuple[str, int], Floats]:
+    """For each outcome and horizon every row's probability, NaN for who is not at risk.
+
+    Non-decreasing in the horizon where the outcome counts any fall within it.
+    """
+    out: dict[tuple[str, int], Floats] = {}
+    for name, model in models.items():
+        outcome = catalogue.county.outcomes[name]
+        at_risk = risk_set(outcome, histories, catalogue).at_risk
+        x = matrix(histories.filter(pa.array(at_risk)), model.features, catalogue)
+        nearer = np.zeros(x.shape[0])
+        for h in sorted(outcome.horizons):
+            told = model.probability(x, h)
+            nearer = np.maximum(nearer, told) if outcome.observed == "within" else told
+            out[name, h] = np.full(histories.num_rows, np.nan)
+            out[name, h][at_risk] = nearer
+    return out
+
+
+def standing(histories: pa.Table, models: Models, catalogue: Catalogue) -> Standing:
+    """The standing of every row. Who is at risk of two outcomes is told by the one that stands last in county.yaml."""
+    probability = scores(histories, models, catalogue)
+    outcome = np.full(histories.num_rows, "", object)
+    score = np.full(histories.num_rows, np.nan)
+    for name, definition in catalogue.county.outcomes.items():
+        if name in models:
+            first = probability[name, definition.horizons[0]]
+            outcome[~np.isnan(first)] = name
+            score = np.where(np.isnan(first), score, first)
+    fall = next(iter(catalogue.county.outcomes.values())).fall
+    below, known = condition_holds(fall, histories, catalogue.decimals(fall.feature))
+    return Standing(outcome, score, probability, below, known, hits(histories, catalogue))
+
+
+def draw_up(
+    histories: pa.Table, models: Models, catalogue: Catalogue, *, language: Language, ledger_version: int
+) -> WarningList:
+    """The warning list of histories that all have one as-of, ranked by the first horizon."""
+    as_of = AsOf(int(as_of_months(histories)[0]))
+    stand = standing(histories, models, catalogue)
+    hit = any_hit(dict(stand.hits), histories.num_rows)
+    ranked = rank(stand.score, stand.below, hit, visits=catalogue.county.visits)
+    words = catalogue.wording[language].words
+    return WarningList(
+        title=words["title"],
+        as_of_date=as_of.date,
+        about=_about(stand, ranked, models, catalogue, as_of, language, ledger_version),
+        titles=_titles(models, catalogue, language),
+        rows=_rows(histories, stand, ranked, models, catalogue, language),
+        words=words,
+        simulated=catalogue.county.simulated,
+    )
+
+
+def _titles(models: Models, catalogue: Catalogue, language: Language) -> dict[str, str]:
+    """The columns and their titles; one column a horizon, whichever outcome it is of."""
+    words = catalogue.wording[language].words
+    chances = {}
+    for name in models:
+        outcome = catalogue.county.outcomes[name]
+        phrase = words["chance" if outcome.observed == "within" else "chance_at"]
+        chances.update({f"chance_{h}": phrase.format(months=h) for h in outcome.horizons})
+    named = ("rank", "household", "village", "listed_by")
+    return {k: words[k] for k in named} | chances | {k: words[k] for k in ("rules", "reasons", "eases", *FILL_IN)}
+
+
+def _rows(
+    histories: pa.Table, stand: Standing, ranked: Ranked, models: Models, catalogue: Catalogue, language: Language
+) -> pd.DataFrame:
+    words = catalogue.wording[language].words
+    told = _told(histories, stand, ranked, models, catalogue, language)
+    village = natural(histories, f"{catalogue.county.village}__last__ever", catalogue)
+    rows: list[dict[str, Any]] = []
+    for place, (at, by) in enumerate(zip(ranked.rows, ranked.listed_by, strict=True), start=1):
+        raising, lowering = told.get(int(at), ("", ""))
+        line: dict[str, Any] = {
+            "rank": place,
+            "household": histories["household_id"][int(at)].as_py(),
+            "village": "" if np.isnan(village[at]) else str(int(village[at])),
+            "listed_by": words[by],
+            "rules": "\n".join(
+                rule_in_words(r, histories, int(at), catalogue=catalogue, language=language)
+                for r in hit_names(stand.hits, int(at))
+            ),
+            "reasons": words["already"] if stand.below[at] else raising,
+            "eases": lowering,
+            **dict.fromkeys(FILL_IN, ""),
+        }
+        for (outcome, h), probability in stand.probability.items():
+            if outcome == stand.outcome[at]:
+                line[f"chance_{h}"] = round(float(probability[at]), 4)
+        rows.append(line)
+    return pd.DataFrame(rows, columns=list(_titles(models, catalogue, language)))
+
+
+def _told(
+    histories: pa.Table, stand: Standing, ranked: Ranked, models: Models, catalogue: Catalogue, language: Language
+) -> dict[int, tuple[str, str]]:
+    """For each listed row that has a score: what raises its estimate, and what lowers it, in words."""
+    out: dict[int, tuple[str, str]] = {}
+    for name, model in models.items():
+        listed = ranked.rows[stand.outcome[ranked.rows] == name]
+        if not listed.size:
+            continue
+        x = matrix(histories.take(pa.array(listed)), model.features, catalogue)
+        parts = contributions(model, x, catalogue.county.outcomes[name].horizons[0], catalogue)
+        for i, at in enumerate(listed):
+            up, down = reasons(parts, model, histories, i, int(at), catalogue=catalogue, language=language)
+            out[int(at)] = ("\n".join(r.text for r in up), "\n".join(r.text for r in down))
+    return out
+
+
+def _about(
+    stand: Standing,
+    ranked: Ranked,
+    models: Models,
+    catalogue: Catalogue,
+    as_of: AsOf,
+    language: Language,
+    ledger_version: int,
+) -> tuple[tuple[str, str | int], ...]:
+    """The cover: what this is, how to use it, the counts, and the fingerprints of all it was made from."""
+    words = catalogue.wording[language].words
+    at_risk = ~np.isnan(stand.score)
+    typical = f"{stand.score[at_risk].mean():.1%}" if at_risk.any() else words["none"]
+    counts = {
+        "watched": stand.score.size,
+        "at_risk": int(at_risk.sum()),
+        "now_below": int(stand.below.sum()),
+        "income_unknown": int((~stand.state_known).sum()),
+        "listed": int(ranked.rows.size),
+        "capacity": catalogue.county.visits,
+        "excess": ranked.excess,
+    }
+    return (
+        (words["as_of"], f"{as_of.date} ({catalogue.county.name.said(language)})"),
+        (words["notice_title"], words["notice"]),
+        (words["how"], words["how_text"]),
+        (words["base"], typical),
+        *((words[k], n) for k, n in counts.items()),
+        (words["policy"], catalogue.fingerprint),
+        (words["ledger"], str(ledger_version)),
+        (words["models"], "; ".join(f"{n} {m.fingerprint} ({m.learnt.origin})" for n, m in models.items())),
+    )

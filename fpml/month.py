@@ -1,0 +1,48 @@
+"""The monthly batch: one straight function, safe to run again."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpml.catalogue import Language
+from fpml.county import County
+from fpml.dates import AsOf
+from fpml.intake import Receipt
+from fpml.lists import WarningList, write_csv, write_workbook
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a month's run did: the deliveries taken in, the list, and where its files lie."""
+
+    receipts: list[Receipt]
+    warnings: WarningList
+    folder: Path
+
+
+def run(county: County, as_of: str | AsOf, *, language: Language | None = None) -> Published:
+    """Takes in what lies in the deliveries folder, and publishes the warning list of one as-of, whole or not at all."""
+    month = AsOf.parse(as_of)
+    deliveries = county.workspace.deliveries
+    receipts = county.intake(p for p in deliveries.glob("*") if p.suffix.lower() in (".csv", ".parquet"))
+    warnings = county.warning_list(month, language=language)
+    county.progress("writing the list")
+    folder = county.workspace.lists / str(month)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
+    write_csv(warnings, half / "warnings.csv")
+    write_workbook(warnings, half / "warnings.xlsx")
+    _replace(half, folder)
+    return Published(receipts, warnings, folder)
+
+
+def _replace(new: Path, folder: Path) -> None:
+    """Puts a whole new folder in the place of an old one."""
+    old = folder.with_name(f".old-{folder.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,64 @@
+"""models/*.yaml: what a model predicts, what it learns from, and its parameters."""
+
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fpml.catalogue import Catalogue
+from fpml.catalogue.files import parse
+from fpml.catalogue.types import Policy
+from fpml.errors import Fault, PolicyError, did_you_mean
+
+
+class Trees(Policy):
+    """LightGBM's parameters that are chosen by experiment; the rest are fixed for determinism."""
+
+    learning_rate: float = Field(gt=0, le=1)
+    num_leaves: int = Field(ge=2, le=512)
+    min_data_in_leaf: int = Field(ge=1)
+    feature_fraction: float = Field(gt=0, le=1)
+    bagging_fraction: float = Field(gt=0, le=1)
+    lambda_l2: float = Field(ge=0)
+    rounds: int = Field(ge=1, le=20_000)
+    patience: int = Field(ge=1)
+
+
+class ModelDefinition(Policy):
+    """One model: an outcome, the horizons it learns from (stacked, months), and its trees.
+
+    `learn_rows: known` learns from every household whose state was known, those already below the line included, with
+    that state as a feature; scores and calibration are only ever of those at risk.
+    """
+
+    outcome: str
+    learn_horizons: tuple[Annotated[int, Field(ge=1, le=60)], ...] = Field(min_length=1)
+    learn_rows: Literal["known", "at_risk"] = "at_risk"
+    leave_out: tuple[str, ...] = ()
+    folds: int = Field(default=5, ge=2, le=20)
+    seed: int = Field(ge=0)
+    trees: Trees
+
+    def features(self, catalogue: Catalogue) -> tuple[str, ...]:
+        """The features that the model reads, in the catalogue's order."""
+        return tuple(
+            n for n in catalogue.model_features() if not any(fnmatch(n, pattern) for pattern in self.leave_out)
+        )
+
+
+def load_definition(path: Path, catalogue: Catalogue) -> ModelDefinition:
+    """A model's definition; raises PolicyError where it does not fit itself or the catalogue."""
+    definition = parse(path, ModelDefinition)
+    outcomes = catalogue.county.outcomes
+    where = f"models/{path.name} @ "
+    if definition.outcome not in outcomes:
+        remedy = did_you_mean(definition.outcome, outcomes)
+        raise PolicyError([Fault(where + "outcome", f"unknown outcome `{definition.outcome}`", remedy)])
+    missing = set(outcomes[definition.outcome].horizons) - set(definition.learn_horizons)
+    if missing:
+        fault = Fault(where + "learn_horizons", f"horizon {min(missing)} is scored and not learnt", "Add it.")
+        raise PolicyError([fault])
+    if not definition.features(catalogue):
+        raise PolicyError([Fault(where + "leave_out", "no feature is left", "Leave fewer out.")])
+    return definition

@@ -1,0 +1,60 @@
+"""Dated thresholds -> hits with their evidence. Rules read the same histories as the model, and know nothing of it."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from fpml.catalogue import Catalogue, Rule
+from fpml.households import condition_holds, threshold_on
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a hit rests on: a feature, its value in stored units, and the threshold in force in the feature's unit."""
+
+    feature: str
+    value: float
+    comparison: str
+    threshold: Decimal
+
+
+def hits(histories: pa.Table, catalogue: Catalogue) -> dict[str, Bools]:
+    """For each rule, which history rows it hits. The threshold is the one in force at the row's as-of."""
+    return {name: _hits(rule, histories, catalogue) for name, rule in catalogue.rules.items()}
+
+
+def any_hit(hit: dict[str, Bools], rows: int) -> Bools:
+    """Which rows at least one rule hits."""
+    out = np.zeros(rows, bool)
+    for held in hit.values():
+        out |= held
+    return out
+
+
+def evidence(rule: Rule, histories: pa.Table, row: int) -> tuple[Evidence, ...]:
+    """What a hit on one row rests on: every condition that holds there."""
+    out = []
+    day = histories["as_of"][row].as_py()
+    for condition in (*rule.all, *rule.any):
+        value = histories[condition.feature][row].as_py()
+        if value is not None:
+            threshold = threshold_on(condition, day)
+            out.append(Evidence(condition.feature, value, condition.comparison, threshold))
+    return tuple(out)
+
+
+def _hits(rule: Rule, histories: pa.Table, catalogue: Catalogue) -> Bools:
+    out = np.ones(histories.num_rows, bool)
+    for condition in rule.all:
+        out &= condition_holds(condition, histories, catalogue.decimals(condition.feature))[0]
+    if rule.any:
+        either = np.zeros(histories.num_rows, bool)
+        for condition in rule.any:
+            either |= condition_holds(condition, histories, catalogue.decimals(condition.feature))[0]
+        out &= either
+    return out

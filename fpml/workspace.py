@@ -1,0 +1,106 @@
+"""Where things lie in one workspace: the only module that knows."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from fpml.errors import InputError, UsageError
+
+PACKAGE = Path(__file__).parent
+DEFAULT_POLICY = PACKAGE / "policy"
+
+
+def _packaged(name: str) -> Path:
+    """A default that the wheel carries inside the package, and a checkout holds at its root."""
+    inside = PACKAGE / "defaults" / name
+    return inside if inside.exists() else PACKAGE.parent / name
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The paths of one workspace; a folder with policy/, models/, data/ and mlflow.yaml. The repository root is one."""
+
+    root: Path
+
+    @property
+    def policy(self) -> Path:
+        """The policy in force: the workspace's own, or the default profile."""
+        own = self.root / "policy"
+        return own if own.is_dir() else DEFAULT_POLICY
+
+    @property
+    def definitions(self) -> Path:
+        """One YAML file for each model."""
+        return self.root / "models"
+
+    @property
+    def artefacts(self) -> Path:
+        """Fitted models, one folder each."""
+        return self.root / "models" / "artefacts"
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's Delta table."""
+        return self.root / "data" / "ledger"
+
+    @property
+    def quarantine(self) -> Path:
+        """Refused rows, one file for each delivery that had any."""
+        return self.root / "data" / "quarantine"
+
+    @property
+    def deliveries(self) -> Path:
+        """Where delivery files are looked for when none is named."""
+        return self.root / "data" / "deliveries"
+
+    @property
+    def lists(self) -> Path:
+        """Published warning lists, one folder for each as-of."""
+        return self.root / "data" / "lists"
+
+    @property
+    def reports(self) -> Path:
+        """Backtests and other figures; nothing about a person."""
+        return self.root / "data" / "reports"
+
+    def tracking(self) -> tuple[str, str, str]:
+        """The tracking database's URI, the artefacts' folder and the experiment's name, from mlflow.yaml."""
+        path = self.root / "mlflow.yaml"
+        if not path.is_file():
+            raise InputError("mlflow.yaml", "missing", f"Copy the default one into {self.root}, or run `fpml init`.")
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        known = {"database", "artifacts", "experiment"}
+        if not isinstance(settings, dict) or set(settings) != known:
+            raise InputError("mlflow.yaml", "not the three keys it must have", f"Write {', '.join(sorted(known))}.")
+        database, artifacts = (self.root / str(settings[k]) for k in ("database", "artifacts"))
+        database.parent.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{database.resolve().as_posix()}", artifacts.resolve().as_uri(), str(settings["experiment"])
+
+
+def find(folder: Path | str) -> Workspace:
+    """The workspace of a folder; raises UsageError where there is none."""
+    root = Path(folder)
+    if not (root / "mlflow.yaml").is_file():
+        raise UsageError(f"workspace {root}", "not a workspace (no mlflow.yaml)", f"Run `fpml init {root}` first.")
+    return Workspace(root)
+
+
+def init(folder: Path, policy: Path | None = None) -> Workspace:
+    """A new workspace with a policy profile (default: Jiangxi's); what is there already is left as it is.
+
+    mlflow.yaml, by which a workspace is known, is written last: a half-made one is finished by the next call.
+    """
+    for source, target in (
+        (policy or DEFAULT_POLICY, folder / "policy"),
+        (_packaged("models"), folder / "models"),
+        (_packaged("mlflow.yaml").parent / "mlflow.yaml", folder / "mlflow.yaml"),
+    ):
+        files = [source] if source.is_file() else sorted(source.glob("*.yaml"))
+        for file in files:
+            to = target if source.is_file() else target / file.name
+            to.parent.mkdir(parents=True, exist_ok=True)
+            if not to.exists():
+                shutil.copyfile(file, to)
+    return Workspace(folder)
