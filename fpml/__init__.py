@@ -1,4 +1,4 @@
-"""fpml: which rural households are about to fall into poverty, in a ranked list with reasons, beside the rules in force."""
+"""Early warning for households about to fall into poverty: a ranked list with reasons, beside the rules in force."""
 
 from fpml.county import County
 from fpml.county import open_county as open

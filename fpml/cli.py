@@ -21,7 +21,7 @@ ERRORS = Console(stderr=True, soft_wrap=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit status: 0 done, 2 usage, 3 bad input, 4 nothing to do yet, 5 a fault of ours."""
+    """Runs one command; returns its exit status: 0 done, 2 usage, 3 bad input, 4 nothing to do yet, 5 our fault."""
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)

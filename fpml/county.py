@@ -218,8 +218,7 @@ class County:
         name = stand.outcome[row]
         if name:
             x = matrix(histories.slice(row, 1), models[name].features, self.catalogue)
-            first = self.catalogue.county.outcomes[name].horizons[0]
-            parts = contributions(models[name], x, first, self.catalogue)
+            parts = contributions(models[name], x, min(models[name].calibrations), self.catalogue)
             up, down = lists.reasons(parts, models[name], histories, 0, row, catalogue=self.catalogue, language=lang)
             told = {"raises": [r.text for r in up], "lowers": [r.text for r in down], "outcome": name}
         return {

@@ -35,7 +35,7 @@ def threshold_on(condition: Condition, day: date | None) -> Decimal:
 def holds(
     condition: Condition, values: npt.NDArray[Any], known: Bools, decimals: int, *, day: date | None = None
 ) -> Bools:
-    """Where the condition holds: stored integers are held against the threshold exactly; what is unknown never holds."""
+    """Where the condition holds: stored integers against the exact threshold; what is unknown never holds."""
     threshold = threshold_on(condition, day) * 10**decimals
     if np.issubdtype(values.dtype, np.integer):
         return known & _compare_integers(condition.comparison, values, threshold)
@@ -45,7 +45,7 @@ def holds(
 
 
 def condition_holds(condition: Condition, histories: pa.Table, decimals: int) -> tuple[Bools, Bools]:
-    """For each history row, whether the condition holds with the threshold of the row's own as-of, and whether that is known."""
+    """For each history row: whether the condition holds (with the threshold of its own as-of), and if that is known."""
     column = histories[condition.feature].combine_chunks()
     known = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), bool)
     values = (column.fill_null(0) if column.null_count else column).to_numpy(zero_copy_only=False)

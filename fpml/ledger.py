@@ -64,13 +64,12 @@ class Ledger:
         """Adds a delivery's accepted records in one commit; False, and nothing changes, where it is in already."""
         if self.has(delivery):
             return False
-        shard = pa.array(shard_of(records["household_id"], self.shards), pa.int32())
-        rows = records.append_column("shard", shard)
-        for name in ("department", "delivery"):
-            if name not in rows.column_names:
-                raise ValueError(f"records without {name}")
-        rows = rows.select(SCHEMA.names).cast(SCHEMA)
-        rows = rows.sort_by([(n, "ascending") for n in ("shard", "household_id", "indicator", "event_date")])
+        shard = shard_of(records["household_id"], self.shards)
+        _, household = ranked(records["household_id"])
+        _, indicator = ranked(records["indicator"])
+        order = np.lexsort((days(records["event_date"]), indicator, household, shard))
+        rows = records.append_column("shard", pa.array(shard, pa.int32())).select(SCHEMA.names)
+        rows = rows.take(pa.array(order)).cast(SCHEMA)
         write_deltalake(
             self._table or str(self.folder),
             rows,
@@ -108,7 +107,7 @@ class Ledger:
         return pc.min(actions["min.known_date"]).as_py(), pc.max(actions["max.known_date"]).as_py()
 
     def reach(self) -> pa.Table:
-        """How far back each department's records go: department, known_date, and the earliest event_date told that day."""
+        """How far back each department's records go: department, known_date, and the earliest event_date told then."""
         wanted = ["department", "known_date", "event_date"]
         parts = [
             pq.read_table(self.folder / p, columns=wanted, partitioning=None) for p in self._actions["path"].to_pylist()
@@ -169,8 +168,8 @@ def shard_of(household_id: pa.ChunkedArray, shards: int) -> npt.NDArray[np.int32
 def identities(records: pa.Table, codes: Mapping[str, int]) -> npt.NDArray[np.int64]:
     """One number for each record, equal where two rows are versions of the same one.
 
-    A record is who, what and when, unless its source numbers its records: then the number alone decides. `codes` numbers
-    the indicators, of which there must be fewer than 4,096.
+    A record is who, what and when, unless its source numbers its records: then the number alone decides. `codes`
+    numbers the indicators, of which there must be fewer than 4,096.
     """
     _, household = ranked(records["household_id"])
     _, person = ranked(records["person_id"])

@@ -1,4 +1,4 @@
-"""The only module that knows MLflow: runs and registered models in one SQLite file and a folder. Counts, never a person."""
+"""The only module that knows MLflow: runs and registered models in a SQLite file and a folder. Counts, no person."""
 
 import contextlib
 import logging

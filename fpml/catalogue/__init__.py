@@ -1,6 +1,7 @@
 """policy/*.yaml -> frozen, validated types with a fingerprint."""
 
-from fpml.catalogue.load import HEADS, LINE, Catalogue, Wording, load, references
+from fpml.catalogue.load import load
+from fpml.catalogue.model import HEADS, LINE, Catalogue, Wording, heads_feature, references
 from fpml.catalogue.types import (
     EVER,
     Condition,
@@ -22,5 +23,5 @@ from fpml.catalogue.types import (
 __all__ = [
     "EVER", "HEADS", "LINE", "Catalogue", "Condition", "County", "DatedValue", "Department", "Derived", "Feature",
     "FeatureSet", "Indicator", "Language", "MonitoringLine", "OutcomeDefinition", "Rule", "Window", "Wording", "Words",
-    "load", "references",
+    "heads_feature", "load", "references",
 ]  # fmt: skip

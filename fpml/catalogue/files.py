@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fpml.errors import Fault, InputError, PolicyError, did_you_mean
 
-T = TypeVar("T")
 Place = tuple[str | int, ...]
 
 
@@ -17,16 +16,15 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader that leaves numbers with a point as text, so that a threshold stays exactly what was written."""
 
 
-def parse(path: Path, shape: type[T] | Any) -> T:
+def parse(path: Path, shape: Any) -> Any:
     """The file as `shape` (a type or typing form); raises PolicyError with all of its faults."""
     if not path.is_file():
         raise InputError(path.name, "no such policy file", f"Write it, or copy the default profile's {path.name}.")
     try:
         text = path.read_text(encoding="utf-8-sig")
-        alias = next((e for e in yaml.parse(text, Loader=_Loader) if isinstance(e, yaml.AliasEvent)), None)
-        if alias:  # a few nested aliases can stand for more text than any memory holds
-            where = f"{path.name}:{alias.start_mark.line + 1}"
-            raise PolicyError([Fault(where, "a YAML alias", "Write the value out.")])
+        if any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, Loader=_Loader)):
+            # A few nested aliases can stand for more text than any memory holds.
+            raise PolicyError([Fault(path.name, "a YAML alias", "Write the value out.")])
         node = yaml.compose(text, Loader=_Loader)
     except UnicodeDecodeError as e:
         raise PolicyError([Fault(path.name, f"not UTF-8 (byte {e.start})", "Save it as UTF-8.")]) from None
@@ -39,7 +37,7 @@ def parse(path: Path, shape: type[T] | Any) -> T:
     loaded = _Loader(text).get_single_data() if not faults else {}
     if not faults:
         try:
-            return TypeAdapter(shape).validate_python(loaded)  # type: ignore[no-any-return]
+            return TypeAdapter(shape).validate_python(loaded)
         except ValidationError as e:
             faults = [_fault(path.name, error, lines) for error in e.errors(include_url=False)]
     raise PolicyError(dict.fromkeys(faults))

@@ -135,12 +135,13 @@ class Feature(Policy):
 class Derived(Policy):
     """A feature computed from others of the same row, or (context) from those of the same village at the same as-of.
 
-    ratio: `of` / product of `by` (`line` stands for the monitoring line in force, `heads` for the line's heads, both at
-    the end of the window of `of`);  change: `of` minus `by`;  first: the first known of `of`, `by` ...;  min, max: over
-    the known ones;  sum: of those known, unknown if none is;  context: mean of `of` over the village's other households.
+    ratio: `of` / product of `by` (`line` stands for the monitoring line in force, `heads` for its heads, both at the
+    end of the window of `of`);  change: `of` minus `by`;  first: the first known of `of`, `by` ...;  min, max: over
+    the known ones;  sum: of those known, unknown if none is;  log_mean: exp(mean(log(1 + x))) - 1 of the known ones,
+    for skewed amounts;  context: mean of `of` over the village's other households.
     """
 
-    kind: Literal["ratio", "change", "first", "min", "max", "sum", "context"]
+    kind: Literal["ratio", "change", "first", "min", "max", "sum", "log_mean", "context"]
     of: str
     by: tuple[str, ...] = ()
     place: str | None = None
@@ -196,13 +197,13 @@ class Condition(Policy):
         """Which of the four tests this condition makes."""
         for key in ("at_least", "above", "at_most"):
             if getattr(self, key) is not None:
-                return key  # type: ignore[return-value]
+                return key
         return "below"
 
     @property
     def threshold(self) -> Decimal | tuple[DatedValue, ...]:
         """The threshold, in the feature's unit."""
-        return getattr(self, self.comparison)  # type: ignore[no-any-return]
+        return getattr(self, self.comparison)
 
 
 class Rule(Policy):

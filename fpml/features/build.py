@@ -5,6 +5,7 @@ shards, and is added between them by `with_context`.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +27,9 @@ def shard_histories(
 ) -> pa.Table:
     """The histories of one shard, without context: household_id, as_of (date32), then the features by name.
 
-    A window that begins before its department's records do is unknown: no news is not zero. Integers stay in stored units (fen), null where unknown; derived features are floats in their unit. Rows are sorted
-    by as-of, then household. `names`: the features wanted (default: all of the catalogue).
+    A window that begins before its department's records do is unknown: no news is not zero. Integers stay in stored
+    units (fen), null where unknown; derived features are floats in their unit. Rows are sorted by
+    as-of, then household. `names`: the features wanted (default: all of the catalogue).
     """
     months = np.array(sorted({a.month for a in as_ofs}), np.int64)
     wanted = tuple(names) if names is not None else catalogue.names()
@@ -65,7 +67,7 @@ def with_context(histories: pa.Table, catalogue: Catalogue, *, names: Sequence[s
             place = natural(histories, f"{d.place}__last__ever", catalogue)
             values = village_mean(natural(histories, d.of, catalogue), place, month)
         else:
-            values = derive(d, lambda n: natural(histories, n, catalogue), catalogue, month)
+            values = derive(d, partial(natural, histories, catalogue=catalogue), catalogue, month)
         histories = histories.append_column(name, pa.array(values, pa.float64(), from_pandas=True))
     if names is None:
         return histories

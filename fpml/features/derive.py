@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from fpml.catalogue import HEADS, LINE, Catalogue, Derived
-from fpml.catalogue.load import heads_feature
+from fpml.catalogue import HEADS, LINE, Catalogue, Derived, heads_feature
 from fpml.dates import AsOf
 from fpml.errors import InputError
 
@@ -59,11 +58,18 @@ def derive(d: Derived, natural: Natural, catalogue: Catalogue, month: npt.NDArra
             out = np.where(np.isnan(out), p, out)
         return out
     stacked = np.stack(parts)
-    unknown = np.isnan(stacked).all(axis=0)
-    fill = {"min": np.inf, "max": -np.inf, "sum": 0.0}[d.kind]
-    filled = np.where(np.isnan(stacked), fill, stacked)
-    reduced = {"min": np.min, "max": np.max, "sum": np.sum}[d.kind](filled, axis=0)
-    return np.where(unknown, np.nan, reduced)
+    known = ~np.isnan(stacked)
+    if d.kind == "log_mean":
+        logs = np.log1p(np.where(known, np.maximum(stacked, 0), 0))
+        with np.errstate(invalid="ignore"):
+            return np.expm1(logs.sum(axis=0) / known.sum(axis=0))
+    if d.kind == "sum":
+        out = np.where(known, stacked, 0.0).sum(axis=0)
+    elif d.kind == "min":
+        out = np.where(known, stacked, np.inf).min(axis=0)
+    else:
+        out = np.where(known, stacked, -np.inf).max(axis=0)
+    return np.where(known.any(axis=0), out, np.nan)
 
 
 def _ratio(d: Derived, natural: Natural, catalogue: Catalogue, month: npt.NDArray[np.int64]) -> Floats:
@@ -74,7 +80,8 @@ def _ratio(d: Derived, natural: Natural, catalogue: Catalogue, month: npt.NDArra
         if name == LINE:
             region = catalogue.county.line.region
             where = natural(f"{region}__last__ever") if region else np.zeros(month.size)
-            value = line_in_force(catalogue, where, month - ago)
+            # The line is asked for only where there is something to hold against it.
+            value = line_in_force(catalogue, np.where(np.isnan(above), np.nan, where), month - ago)
             scale = 10**catalogue.county.line.decimals
         else:
             named = heads_feature(catalogue.county, ago) if name == HEADS else name

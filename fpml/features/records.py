@@ -18,8 +18,8 @@ NOT_SUPERSEDED = np.int32(2**30)
 class Records:
     """One shard, one entry a version, in an order that only the records' own content decides.
 
-    `household` is a position in `households` (ids, ascending); `event`, `known` and `superseded` are months, `day` is days
-    since 1970, `value` is in stored units (fen for yuan).
+    `household` is a position in `households` (ids, ascending); `event`, `known` and `superseded` are months, `day` is
+    days since 1970, `value` is in stored units (fen for yuan).
     """
 
     households: npt.NDArray[np.object_]

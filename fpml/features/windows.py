@@ -15,7 +15,6 @@ import numpy.typing as npt
 from fpml.catalogue import Catalogue, Feature
 from fpml.features.records import Records
 
-NEVER = np.int32(2**31 - 1)
 REDUCTIONS = ("sum", "count", "max", "min", "mean", "last", "months_since")
 _SUM, _COUNT, _MAX, _MIN, _MEAN, _LAST, _SINCE = range(len(REDUCTIONS))
 Ints = npt.NDArray[np.int64]
@@ -31,7 +30,7 @@ class Reduced:
 
 
 def reduce_records(records: Records, features: Sequence[Feature], catalogue: Catalogue, rows: "Rows") -> Reduced:
-    """The features of every asked row; `total` is the sum (also for mean), extreme, last value, or latest event month."""
+    """The features of every asked row; `total` is the sum (for mean too), extreme, last value or latest event month."""
     ordered = sorted(features, key=lambda f: catalogue.codes[f.indicator])
     codes = np.array([catalogue.codes[f.indicator] for f in ordered], np.int64)
     starts = np.searchsorted(codes, np.arange(len(catalogue.codes) + 1)).astype(np.int64)
@@ -70,7 +69,7 @@ class Rows:
         return cls(months, np.ascontiguousarray(numbers.T.astype(np.int32)), int(wanted.sum()))
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)
 def _fill(
     household, indicator, day, event, known, superseded, value,
     starts, ago, length, operation, months, row_of, total, number, latest,
@@ -99,7 +98,7 @@ def _fill(
                 n = number[s, row]
                 number[s, row] = n + 1
                 op = operation[s]
-                if op == _SUM or op == _MEAN:
+                if op in (_SUM, _MEAN):
                     total[s, row] += x
                 elif op == _MAX:
                     if n == 0 or x > total[s, row]:
@@ -112,5 +111,4 @@ def _fill(
                         latest[last_slot[s], row] = day[r]
                         total[s, row] = x
                 elif op == _SINCE:
-                    if n == 0 or event[r] > total[s, row]:
-                        total[s, row] = event[r]
+                    total[s, row] = event[r] if n == 0 else max(event[r], total[s, row])

@@ -1,7 +1,6 @@
 """Deliveries -> clean records in the ledger, or rows in quarantine with the reason. Nothing is lost on the way."""
 
 import os
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fpml.catalogue import Catalogue
-from fpml.intake.check import REASONS, Checked, check, compare
+from fpml.intake.check import ALREADY_KNOWN, NUMBER, REASONS, Checked, check, compare
 from fpml.intake.read import fingerprint, read
 from fpml.ledger import Ledger
 
@@ -32,7 +31,7 @@ class Receipt:
 
 
 def take_in(path: Path, ledger: Ledger, catalogue: Catalogue, *, quarantine: Path, today: date) -> Receipt:
-    """Takes one delivery file into the ledger and its refused rows into quarantine; the same file twice changes nothing.
+    """Takes a delivery file into the ledger and its refused rows into quarantine; the same file again changes nothing.
 
     Raises DeliveryError where the file cannot be read whole; the ledger is then as it was.
     """
@@ -42,19 +41,19 @@ def take_in(path: Path, ledger: Ledger, catalogue: Catalogue, *, quarantine: Pat
         return Receipt(path.name, delivery, rows.num_rows, 0, 0, rows.num_rows, {})
     typed, sort = check(rows, catalogue, today=today)
     checked = compare(typed, sort, _overlapping(typed.filter(pa.array(sort.open)), ledger), catalogue)
-    reasons = Counter(r for r in checked.reason if r not in ("", "already_known"))
+    quarantined = {reason: checked.count(number) for reason, number in NUMBER.items()}
     receipt = Receipt(
         path.name,
         delivery,
         rows.num_rows,
         checked.accepted.num_rows,
         checked.corrected,
-        checked.count("already_known"),
-        {reason: reasons[reason] for reason in REASONS if reasons[reason]},
+        checked.count(ALREADY_KNOWN),
+        {reason: n for reason, n in quarantined.items() if n},
     )
     # The refused rows first: if the next step never comes, the next run writes the same file again.
     _set_apart(rows, checked, path, quarantine / f"{delivery}.parquet")
-    accepted = checked.accepted.append_column("delivery", pa.array([delivery] * checked.accepted.num_rows, pa.string()))
+    accepted = checked.accepted.append_column("delivery", pa.repeat(pa.scalar(delivery), checked.accepted.num_rows))
     ledger.append(accepted, delivery)
     return receipt
 
@@ -71,10 +70,11 @@ def _overlapping(rows: pa.Table, ledger: Ledger) -> pa.Table | None:
 
 def _set_apart(rows: pa.Table, checked: Checked, path: Path, target: Path) -> None:
     """Writes the refused rows as they were delivered, with file, row number, reason and remedy; whole or not at all."""
-    refused = [r not in ("", "already_known") for r in checked.reason]
-    if not any(refused):
+    refused = checked.reason > ALREADY_KNOWN
+    if not refused.any():
         return
-    reason = [r for r in checked.reason if r not in ("", "already_known")]
+    names = {number: reason for reason, number in NUMBER.items()}
+    reason = [names[int(r)] for r in checked.reason[refused]]
     kept = rows.drop_columns(["torn"]).filter(pa.array(refused))
     kept = kept.append_column("file", pa.array([path.name] * len(reason)))
     kept = kept.append_column("reason", pa.array(reason)).append_column(

@@ -1,4 +1,4 @@
-"""Rows as delivered -> records, or a reason why not. Each refused row has exactly one reason, the first that applies."""
+"""Rows as delivered -> records, or a reason why not. Each refused row has one reason, the first that applies."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -28,22 +28,25 @@ REASONS = {
     "out_of_range": "The number is too large to be true: check it and its unit.",
     "negative": "The value cannot be below zero.",
     "unknown_code": "Use one of the codes in policy/indicators.yaml.",
-    "conflict": "Two different values for the same fact, known on the same day: send the right one with a later known date.",
+    "conflict": "Two values for one fact, known on the same day: send the right one with a later known date.",
 }
 LARGEST = 10**12
 
 
+ACCEPTED, ALREADY_KNOWN = 0, 1
+NUMBER = {name: i for i, name in enumerate(REASONS, start=2)}
+
+
 @dataclass(frozen=True)
 class Checked:
-    """A delivery sorted out: records to append, and each other row's reason (`already_known` is no fault)."""
+    """A delivery sorted out: records to append, and each row's reason (ACCEPTED, ALREADY_KNOWN or a NUMBER)."""
 
     accepted: pa.Table
-    rows: pa.Table
-    reason: npt.NDArray[np.object_]
+    reason: npt.NDArray[np.int8]
     corrected: int
 
-    def count(self, reason: str) -> int:
-        """How many rows have this reason ('' is accepted)."""
+    def count(self, reason: int) -> int:
+        """How many rows have this reason."""
         return int((self.reason == reason).sum())
 
 
@@ -51,14 +54,17 @@ class _Sorter:
     """Gives each row its first reason."""
 
     def __init__(self, size: int) -> None:
-        self.reason = np.full(size, "", object)
+        self.reason = np.zeros(size, np.int8)
 
     def refuse(self, where: Bools, reason: str) -> None:
-        self.reason[where & (self.reason == "")] = reason
+        """Marks the rows, but for those that have a reason already."""
+        if where.any():
+            self.reason[where & (self.reason == ACCEPTED)] = NUMBER[reason]
 
     @property
     def open(self) -> Bools:
-        return np.asarray(self.reason == "", bool)
+        """Which rows have no reason against them so far."""
+        return np.asarray(self.reason == ACCEPTED, bool)
 
 
 def check(rows: pa.Table, catalogue: Catalogue, *, today: date) -> tuple[pa.Table, "_Sorter"]:
@@ -69,7 +75,7 @@ def check(rows: pa.Table, catalogue: Catalogue, *, today: date) -> tuple[pa.Tabl
     indicator = text(rows["indicator"])
     sort.refuse(_bools(pc.is_null(household)), "no_household")
     names = list(catalogue.indicators)
-    code = pc.index_in(indicator, value_set=pa.array(names))
+    code = pc.index_in(indicator.dictionary, value_set=pa.array(names)).take(indicator.indices)
     sort.refuse(_bools(pc.is_null(code)), "unknown_indicator")
     at = pc.fill_null(code, 0).to_numpy()
 
@@ -104,7 +110,7 @@ def check(rows: pa.Table, catalogue: Catalogue, *, today: date) -> tuple[pa.Tabl
             "event_date": event,
             "known_date": known,
             "value": pa.array(value, pa.int64(), mask=withdrawn | ~sort.open),
-            "department": departments.take(pa.array(at)).cast(pa.string()),
+            "department": departments.take(pa.array(at)),
         }
     )
     return typed, sort
@@ -119,7 +125,7 @@ def compare(typed: pa.Table, sort: "_Sorter", ledger: pa.Table | None, catalogue
     old = old.filter(pc.is_in(old["indicator"], value_set=pa.array(list(catalogue.codes)))).cast(
         new.select(columns).schema
     )
-    both = pa.concat_tables([old, new.select(columns)])
+    both = pa.concat_tables([old, new.select(columns)], promote_options="permissive")
     value = pc.fill_null(both["value"], np.iinfo(np.int64).min).to_numpy()
     who, known = identities(both, catalogue.codes), days(both["known_date"])
     order = np.lexsort((np.arange(who.size), known, who))
@@ -134,34 +140,30 @@ def compare(typed: pa.Table, sort: "_Sorter", ledger: pa.Table | None, catalogue
     np.logical_or.at(quarrel, group[~same], True)
     conflict = fresh & (np.where(in_ledger, ~same, quarrel[group]))
     known_already = fresh & ~conflict & (np.arange(order.size) != first)
-    for where, reason in ((conflict, "conflict"), (known_already, "already_known")):
+    for where, reason in ((conflict, NUMBER["conflict"]), (known_already, ALREADY_KNOWN)):
         sort.reason[candidates[order[where] - old.num_rows]] = reason
     accepted = fresh & ~conflict & ~known_already
     earlier = np.zeros(order.size, bool)
     earlier[1:] = who[order][1:] == who[order][:-1]
-    return Checked(typed.filter(pa.array(sort.open)), typed, sort.reason, int((accepted & earlier).sum()))
+    return Checked(typed.filter(pa.array(sort.open)), sort.reason, int((accepted & earlier).sum()))
 
 
-def _bools(column: pa.ChunkedArray) -> Bools:
-    return np.asarray(
-        pc.fill_null(column, False).to_numpy(zero_copy_only=False)
-        if isinstance(column, pa.Array)
-        else pc.fill_null(column, False).to_numpy(),
-        bool,
-    )
+def _bools(column: pa.Array | pa.ChunkedArray) -> Bools:
+    """A column of truth values, null taken as false."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.asarray(pc.fill_null(whole, False).to_numpy(zero_copy_only=False), bool)
 
 
-def _dates(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _dates(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Days, null where the cell is not one."""
-    if pa.types.is_date32(column.type):
-        return column
     if pa.types.is_temporal(column.type):
         return column.cast(pa.date32(), safe=False)
     words = text(column)
-    shaped = pc.fill_null(pc.match_substring_regex(words, r"^(19|20)\d\d-\d\d-\d\d$"), False)
-    return pc.strptime(pc.if_else(shaped, words, None), format="%Y-%m-%d", unit="s", error_is_null=True).cast(
-        pa.date32(), safe=False
-    )
+    shaped = pc.match_substring_regex(words.dictionary, r"^(19|20)\d\d-\d\d-\d\d$")
+    day = pc.strptime(pc.if_else(shaped, words.dictionary, None), format="%Y-%m-%d", unit="s", error_is_null=True)
+    # The thirtieth of February is read as the first of March: what does not come back as it was is no date.
+    same = pc.equal(pc.strftime(day, format="%Y-%m-%d"), words.dictionary)
+    return pc.if_else(same, day.cast(pa.date32(), safe=False), None).take(words.indices)
 
 
 def _values(
@@ -170,21 +172,29 @@ def _values(
     """Values as integers in stored units, and which rows withdraw their record (the word `withdrawn`, or null)."""
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         return _from_numbers(column, decimals, sort)
-    words = text(column)
-    withdrawn = _bools(pc.fill_null(pc.equal(words, "withdrawn"), False))
-    number = _bools(pc.fill_null(pc.match_substring_regex(words, r"^[+-]?\d{1,18}(\.\d{1,12})?$"), False))
+    cells = text(column)
+    words, at = cells.dictionary, pc.fill_null(cells.indices, 0).to_numpy(zero_copy_only=False)
+    empty = _bools(pc.is_null(cells))
+    if not len(words):
+        words = pa.array([""])
+
+    def rows(of_word: pa.Array) -> Bools:
+        return _bools(of_word)[at] & ~empty
+
+    number = rows(pc.match_substring_regex(words, r"^[+-]?\d{1,18}(\.\d{1,12})?$"))
+    withdrawn = rows(pc.equal(words, "withdrawn"))
     sort.refuse(~number & ~withdrawn, "not_a_number")
-    fine = _bools(pc.fill_null(pc.match_substring_regex(words, r"^[+-]?\d{1,18}(\.\d{1,4}0*)?$"), False))
-    sort.refuse(number & ~fine, "too_many_decimals")
-    sized = _bools(pc.fill_null(pc.match_substring_regex(words, r"^[+-]?0*\d{1,12}(\.\d*)?$"), False))
-    sort.refuse(fine & ~sized, "out_of_range")
-    good = fine & sized
-    plain = pc.replace_substring_regex(pc.if_else(pa.array(good), words, "0"), r"^\+|(\.\d{1,4}?)0*$", r"\1")
-    exact = plain.cast(pa.decimal128(18, PLACES))
-    shifted = pc.multiply(exact.cast(pa.decimal128(24, PLACES)), pa.scalar(10**PLACES, pa.decimal128(5, 0)))
-    value = shifted.cast(pa.int64()).to_numpy()
+    in_range = pc.match_substring_regex(words, r"^[+-]?0*\d{1,12}(\.\d*)?$")
+    sort.refuse(number & ~rows(in_range), "out_of_range")
+    exact = pc.match_substring_regex(words, r"^[+-]?\d{1,18}(\.\d{1,4}0*)?$")
+    sort.refuse(number & ~rows(exact), "too_many_decimals")
+    plain = pc.if_else(pc.and_(in_range, exact), words, "0")
+    plain = pc.replace_substring_regex(plain, r"^\+", "")
+    plain = pc.replace_substring_regex(plain, r"^(-?\d+\.\d{1,4})0*$", r"\1")
+    shifted = pc.multiply(plain.cast(pa.decimal128(20, PLACES)), pa.scalar(10**PLACES, pa.decimal128(5, 0)))
+    value = shifted.cast(pa.decimal128(38, 0)).cast(pa.int64()).to_numpy()[at]
     step = 10 ** (PLACES - decimals)
-    sort.refuse(good & (value % step != 0), "too_many_decimals")
+    sort.refuse(value % step != 0, "too_many_decimals")
     return value // step, withdrawn
 
 

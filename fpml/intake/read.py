@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -27,12 +28,12 @@ def fingerprint(path: Path) -> str:
 
 
 def read(path: Path) -> pa.Table:
-    """The delivery's rows: every column of COLUMNS, and `row`, its number in the file (the first below the header is 1).
+    """The delivery's rows: every column of COLUMNS, and `row`, their number in the file (from 1, below the header).
 
-    CSV (UTF-8, comma; every cell as text) or Parquet. Rows of a CSV with too few or too many cells come with `torn` true.
+    CSV (UTF-8, comma; every cell as text) or Parquet. Rows of a CSV with too few or too many cells have `torn` true.
     """
     if path.suffix.lower() == ".parquet":
-        table, torn = _parquet(path), []
+        table, torn = _parquet(path), list[int]()
     elif path.suffix.lower() == ".csv":
         table, torn = _csv(path)
     else:
@@ -42,14 +43,13 @@ def read(path: Path) -> pa.Table:
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
     table = table.select(COLUMNS)
-    lost = set(torn)
-    numbers = (
-        [n for n in range(1, table.num_rows + len(lost) + 1) if n not in lost] if lost else range(1, table.num_rows + 1)
-    )
+    numbers = np.arange(1, table.num_rows + len(torn) + 1)
+    if torn:
+        numbers = np.setdiff1d(numbers, torn)
     table = table.append_column("row", pa.array(numbers, pa.int64()))
-    table = table.append_column("torn", pa.array([False] * table.num_rows, pa.bool_()))
-    if lost:
-        holes = pa.table({"row": pa.array(sorted(lost), pa.int64()), "torn": pa.array([True] * len(lost), pa.bool_())})
+    table = table.append_column("torn", pa.repeat(pa.scalar(False), table.num_rows))
+    if torn:
+        holes = pa.table({"row": pa.array(sorted(torn), pa.int64()), "torn": pa.repeat(pa.scalar(True), len(torn))})
         table = pa.concat_tables([table, holes], promote_options="default")
     if not table.num_rows:
         raise DeliveryError(path.name, "no rows", "Deliver it again, or leave it out if there was nothing to report.")
@@ -58,7 +58,9 @@ def read(path: Path) -> pa.Table:
 
 def _parquet(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path, partitioning=None)
+        return pq.read_table(
+            path, partitioning=None, read_dictionary=["household_id", "person_id", "indicator", "record_id"]
+        )
     except (OSError, pa.ArrowException) as e:
         raise DeliveryError(
             path.name, f"not a whole Parquet file ({type(e).__name__})", "It may have been cut off: deliver it again."
@@ -115,9 +117,15 @@ def _check_columns(path: Path, names: list[str]) -> None:
         raise DeliveryError(path.name, f"unknown column `{unknown[0]}`", did_you_mean(unknown[0], COLUMNS))
 
 
-def text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column as text, without blanks around it, null where nothing is left."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    words = pc.utf8_trim_whitespace(column.cast(pa.string()))
-    return pc.if_else(pc.equal(words, ""), None, words)
+def text(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """A column as words, dictionary-encoded, without blanks around them; null where nothing is left."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
+    words = encoded.unify_dictionaries().combine_chunks()
+    if isinstance(words, pa.ChunkedArray):
+        words = words.chunk(0) if words.num_chunks else pa.array([], pa.string()).dictionary_encode()
+    plain = words.dictionary.cast(pa.string())
+    trimmed = pc.utf8_trim_whitespace(plain)
+    if trimmed.equals(plain) and not pc.any(pc.equal(plain, "")).as_py():
+        return pa.DictionaryArray.from_arrays(words.indices, plain)
+    kept = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    return kept.take(words.indices).dictionary_encode()

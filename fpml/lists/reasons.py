@@ -1,4 +1,4 @@
-"""Contributions -> reasons that a person can check: the indicator, its observed value, its unit. Associated, never because."""
+"""Contributions -> reasons that a person can check: indicator, observed value, unit. Associated, never because."""
 
 from dataclasses import dataclass
 
@@ -76,7 +76,8 @@ def rule_in_words(rule: str, histories: pa.Table, at: int, *, catalogue: Catalog
     definition = catalogue.rules[rule]
     sign = {"at_least": "≥", "above": ">", "at_most": "≤", "below": "<"}
     parts = [
-        f"{value_in_words(e.feature, histories, at, catalogue, language)} {sign[e.comparison]} {number_in_words(float(e.threshold))}"
+        f"{value_in_words(e.feature, histories, at, catalogue, language)} "
+        f"{sign[e.comparison]} {number_in_words(float(e.threshold))}"
         for e in evidence(definition, histories, at)
     ]
     return f"{definition.name.said(language)} ({'; '.join(parts)})"

@@ -1,4 +1,4 @@
-"""The warning list of one as-of: one row for each household to visit, ranked, with probability, rule hits and reasons."""
+"""The warning list of one as-of: a row for each household to visit, with rank, probability, rule hits and reasons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def scores(histories: pa.Table, models: Models, catalogue: Catalogue) -> dict[tu
         at_risk = risk_set(outcome, histories, catalogue).at_risk
         x = matrix(histories.filter(pa.array(at_risk)), model.features, catalogue)
         nearer = np.zeros(x.shape[0])
-        for h in sorted(outcome.horizons):
+        for h in sorted(model.calibrations):
             told = model.probability(x, h)
             nearer = np.maximum(nearer, told) if outcome.observed == "within" else told
             out[name, h] = np.full(histories.num_rows, np.nan)
@@ -74,9 +74,9 @@ def standing(histories: pa.Table, models: Models, catalogue: Catalogue) -> Stand
     probability = scores(histories, models, catalogue)
     outcome = np.full(histories.num_rows, "", object)
     score = np.full(histories.num_rows, np.nan)
-    for name, definition in catalogue.county.outcomes.items():
+    for name in catalogue.county.outcomes:
         if name in models:
-            first = probability[name, definition.horizons[0]]
+            first = probability[name, min(models[name].calibrations)]
             outcome[~np.isnan(first)] = name
             score = np.where(np.isnan(first), score, first)
     fall = next(iter(catalogue.county.outcomes.values())).fall
@@ -108,10 +108,10 @@ def _titles(models: Models, catalogue: Catalogue, language: Language) -> dict[st
     """The columns and their titles; one column a horizon, whichever outcome it is of."""
     words = catalogue.wording[language].words
     chances = {}
-    for name in models:
+    for name, model in models.items():
         outcome = catalogue.county.outcomes[name]
         phrase = words["chance" if outcome.observed == "within" else "chance_at"]
-        chances.update({f"chance_{h}": phrase.format(months=h) for h in outcome.horizons})
+        chances.update({f"chance_{h}": phrase.format(months=h) for h in sorted(model.calibrations)})
     named = ("rank", "household", "village", "listed_by")
     return {k: words[k] for k in named} | chances | {k: words[k] for k in ("rules", "reasons", "eases", *FILL_IN)}
 
@@ -155,7 +155,7 @@ def _told(
         if not listed.size:
             continue
         x = matrix(histories.take(pa.array(listed)), model.features, catalogue)
-        parts = contributions(model, x, catalogue.county.outcomes[name].horizons[0], catalogue)
+        parts = contributions(model, x, min(model.calibrations), catalogue)
         for i, at in enumerate(listed):
             up, down = reasons(parts, model, histories, i, int(at), catalogue=catalogue, language=language)
             out[int(at)] = ("\n".join(r.text for r in up), "\n".join(r.text for r in down))

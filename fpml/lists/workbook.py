@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 import xlsxwriter
 
-from fpml.catalogue import Language
 from fpml.lists.warning_list import FILL_IN, WarningList
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -15,7 +14,7 @@ WIDTHS = {"rank": 6, "household": 24, "village": 12, "listed_by": 12, "rules": 3
 
 
 def write_csv(warnings: WarningList, path: Path) -> None:
-    """The list as UTF-8 CSV with a byte order mark (Excel reads it right); cells that a spreadsheet would run are quoted."""
+    """The list as UTF-8 CSV with a byte order mark (Excel reads it right); what a spreadsheet would run is quoted."""
     with path.open("w", encoding="utf-8-sig", newline="") as f:
         writer = csv.writer(f)
         writer.writerow(warnings.titles.values())

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -13,7 +13,7 @@ from fpml.dates import AsOf
 from fpml.errors import NotYetError
 from fpml.features import as_of_months, matrix, natural
 from fpml.measure import baselines, metrics
-from fpml.measure.metrics import Floats, Ints
+from fpml.measure.metrics import Bools, Floats, Ints
 from fpml.outcomes import labels, matured, risk_set
 from fpml.risk import ModelDefinition, RiskModel, fit
 from fpml.rules import any_hit, hits
@@ -32,14 +32,14 @@ class Occasion:
     village: Ints
     label: Ints
     scores: dict[str, Floats]
-    rule_hits: dict[str, npt.NDArray[np.bool_]]
+    rule_hits: dict[str, Bools]
 
 
 def backtest(
     definition: ModelDefinition, histories: pa.Table, catalogue: Catalogue, origins: Iterable[AsOf]
 ) -> list[Occasion]:
     """Every origin and horizon that can be judged; raises NotYetError where there is none."""
-    occasions = []
+    occasions: list[Occasion] = []
     for origin in origins:
         try:
             model = fit(definition, histories, catalogue, origin=origin)
@@ -68,7 +68,7 @@ def _judge(
     x = matrix(histories, model.features, catalogue)
     fall = outcome.fall
     column = natural(histories, fall.feature, catalogue).astype(np.float32)[:, None]
-    for h in outcome.horizons:
+    for h in sorted(model.calibrations):
         label = labels(outcome, histories, catalogue, h).astype(np.int64)
         now = np.flatnonzero(risks.at_risk & (months == origin.month) & (label >= 0))
         past = np.flatnonzero(risks.at_risk & (label >= 0) & matured(months, h, outcome, origin.month))
@@ -113,11 +113,7 @@ def summary(occasions: Sequence[Occasion], horizon: int, visits: int, *, times: 
     for method in chosen[0].scores:
         score = np.concatenate([o.scores[method] for o in chosen])
         top = metrics.visited(score, occasion, visits)
-        gain = metrics.interval(
-            lambda r, s=score: metrics.average_precision(y[r], ours[r]) - metrics.average_precision(y[r], s[r]),
-            village,
-            times=times,
-        )
+        gain = metrics.interval(partial(_gain, y, ours, score), village, times=times)
         probable = method in PROBABILITIES
         rows.append(
             {
@@ -137,7 +133,7 @@ def summary(occasions: Sequence[Occasion], horizon: int, visits: int, *, times: 
 
 
 def rules_beside(occasions: Sequence[Occasion], horizon: int, *, times: int = 500) -> pd.DataFrame:
-    """One row a rule, and any rule: its own visits, what it finds, and what ours finds with the same visits an as-of."""
+    """One row a rule, and any rule: its own visits, what it finds, and what ours finds with as many at each as-of."""
     chosen = [o for o in occasions if o.horizon == horizon]
     y = np.concatenate([o.label for o in chosen])
     village = np.concatenate([o.village for o in chosen])
@@ -152,11 +148,7 @@ def rules_beside(occasions: Sequence[Occasion], horizon: int, *, times: int = 50
             ]
         )
         by_rule = np.concatenate(hit)
-        ratio = metrics.interval(
-            lambda r, a=same, b=by_rule: float(y[r][a[r]].sum() / y[r][b[r]].sum()) if y[r][b[r]].any() else np.nan,
-            village,
-            times=times,
-        )
+        ratio = metrics.interval(partial(_found_ratio, y, same, by_rule), village, times=times)
         rows.append(
             {
                 "rule": name,
@@ -170,3 +162,12 @@ def rules_beside(occasions: Sequence[Occasion], horizon: int, *, times: int = 50
             }
         )
     return pd.DataFrame(rows).set_index("rule")
+
+
+def _gain(y: Ints, ours: Floats, other: Floats, rows: Ints) -> float:
+    return metrics.average_precision(y[rows], ours[rows]) - metrics.average_precision(y[rows], other[rows])
+
+
+def _found_ratio(y: Ints, ours: Bools, other: Bools, rows: Ints) -> float:
+    by_other = y[rows][other[rows]].sum()
+    return float(y[rows][ours[rows]].sum() / by_other) if by_other else float("nan")

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Statistic = Callable[[Ints], float]
 
 
@@ -44,7 +45,7 @@ def expected_over_observed(y: Ints, probability: Floats) -> float:
     return float(probability.sum() / y.sum()) if y.sum() else float("nan")
 
 
-def visited(score: Floats, occasion: Ints, visits: int) -> npt.NDArray[np.bool_]:
+def visited(score: Floats, occasion: Ints, visits: int) -> Bools:
     """Which rows a method visits: the highest `visits` scores of each occasion; earlier rows first among equals."""
     out = np.zeros(score.size, bool)
     for when in np.unique(occasion):
@@ -53,12 +54,12 @@ def visited(score: Floats, occasion: Ints, visits: int) -> npt.NDArray[np.bool_]
     return out
 
 
-def precision(y: Ints, chosen: npt.NDArray[np.bool_]) -> float:
+def precision(y: Ints, chosen: Bools) -> float:
     """The share of visits that met a household that fell."""
     return float(y[chosen].mean()) if chosen.any() else float("nan")
 
 
-def found(y: Ints, chosen: npt.NDArray[np.bool_]) -> float:
+def found(y: Ints, chosen: Bools) -> float:
     """The share of the falls that were visited."""
     return float(y[chosen].sum() / y.sum()) if y.sum() else float("nan")
 

@@ -49,7 +49,7 @@ class ModelDefinition(Policy):
 
 def load_definition(path: Path, catalogue: Catalogue) -> ModelDefinition:
     """A model's definition; raises PolicyError where it does not fit itself or the catalogue."""
-    definition = parse(path, ModelDefinition)
+    definition: ModelDefinition = parse(path, ModelDefinition)
     outcomes = catalogue.county.outcomes
     where = f"models/{path.name} @ "
     if definition.outcome not in outcomes:

@@ -45,7 +45,7 @@ class Learnt:
 
 @dataclass(frozen=True)
 class RiskModel:
-    """A fitted model: the mean of its boosters' log-odds, calibrated for each horizon (months)."""
+    """A fitted model: the mean of its boosters' log-odds, calibrated for each horizon (months) that it saw falls at."""
 
     outcome: str
     features: tuple[str, ...]
@@ -63,8 +63,8 @@ class RiskModel:
     def raw(self, x: Matrix, horizon: int) -> Floats:
         """The raw log-odds of a fall at a horizon for each row of the matrix."""
         stacked = _with_horizon(x, horizon)
-        total = sum(b.predict(stacked, raw_score=True) for b in self._loaded())
-        return np.asarray(total, np.float64) / len(self.boosters)
+        each = [np.asarray(b.predict(stacked, raw_score=True), np.float64) for b in self._loaded()]
+        return np.asarray(np.sum(each, axis=0) / len(each))
 
     def contributions(self, x: Matrix, horizon: int) -> tuple[Floats, Floats]:
         """Exact TreeSHAP: each feature's contribution (rows, features) and the base (rows); they sum to `raw`.
@@ -72,8 +72,8 @@ class RiskModel:
         The horizon is the same for every row, so its contribution belongs to the base.
         """
         stacked = _with_horizon(x, horizon)
-        total = sum(np.asarray(b.predict(stacked, pred_contrib=True)) for b in self._loaded())
-        mean = np.asarray(total, np.float64) / len(self.boosters)
+        each = [np.asarray(b.predict(stacked, pred_contrib=True), np.float64) for b in self._loaded()]
+        mean = np.sum(each, axis=0) / len(each)
         return mean[:, : len(self.features)], mean[:, len(self.features) :].sum(axis=1)
 
     def probability(self, x: Matrix, horizon: int) -> Floats:
@@ -155,6 +155,7 @@ def fit(
     calibrations = {
         h: fit_calibration(out_of_fold[at_risk & (horizon == h)], y[at_risk & (horizon == h)])
         for h in catalogue.county.outcomes[definition.outcome].horizons
+        if y[at_risk & (horizon == h)].any()
     }
     rounds = tuple(b.current_iteration() for b in boosters)
     return RiskModel(
@@ -218,7 +219,7 @@ def _boost(
         "lambda_l2": trees.lambda_l2,
         "seed": definition.seed + k,
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,
         "verbosity": -1,
     }
     train = lgb.Dataset(x[learn], y[learn], free_raw_data=True)

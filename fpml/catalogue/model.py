@@ -1,0 +1,154 @@
+"""`Catalogue`: all that people decided for one place, and what each feature says in words."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fpml.catalogue.types import (
+    EVER,
+    County,
+    Department,
+    Derived,
+    Feature,
+    Indicator,
+    Language,
+    Policy,
+    Reduction,
+    Rule,
+    Window,
+)
+from fpml.errors import UsageError, did_you_mean
+
+LINE, HEADS = "line", "heads"
+
+
+class Wording(Policy):
+    """Every word that fpml itself puts before a reader, in one language."""
+
+    reductions: dict[Reduction, str]
+    window: str
+    window_ago: str
+    ever: str
+    feature: str
+    in_lines: str
+    lines: str
+    unknown: str
+    months: str
+    words: dict[str, str]
+
+    def span(self, window: Window) -> str:
+        """The window in words."""
+        if window.length >= EVER:
+            return self.ever
+        return (self.window_ago if window.ago else self.window).format(length=window.length, ago=window.ago)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All that people decided for one place. `features` are reduced from records, `derived` from features, in order."""
+
+    departments: Mapping[str, Department]
+    indicators: Mapping[str, Indicator]
+    features: Mapping[str, Feature]
+    derived: Mapping[str, Derived]
+    rules: Mapping[str, Rule]
+    county: County
+    wording: Mapping[Language, Wording]
+    fingerprint: str
+    codes: Mapping[str, int] = field(repr=False)
+
+    def model_features(self) -> tuple[str, ...]:
+        """The names of the features that a model may read, in the catalogue's order."""
+        return (
+            *(n for n, f in self.features.items() if f.for_model),
+            *(n for n, d in self.derived.items() if d.for_model),
+        )
+
+    def needed_for(self, names: Iterable[str]) -> frozenset[str]:
+        """The features reduced from records without which these cannot be computed."""
+        base: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name in self.derived:
+                waiting.extend(references(self.derived[name], self.features, self.county))
+            elif name in self.features:
+                base.add(name)
+            else:
+                raise UsageError(f"feature `{name}`", "not in the catalogue", did_you_mean(name, self.names()))
+        return frozenset(base)
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all features."""
+        return (*self.features, *self.derived)
+
+    def group(self, name: str) -> str:
+        """The indicator (or named group) whose contribution a feature's is added to."""
+        if name in self.features:
+            return self.features[name].indicator
+        derived = self.derived[name]
+        return derived.group or self.group(derived.of)
+
+    def group_name(self, group: str, language: Language) -> str:
+        """A group of features in words."""
+        if group in self.indicators:
+            return self.indicators[group].name.said(language)
+        return self.derived[group].name.said(language)
+
+    def describe(self, name: str, language: Language) -> str:
+        """What a feature says, in words: `self-paid medical cost (total, the last 12 months)`."""
+        words = self.wording[language]
+        if name in self.features:
+            f = self.features[name]
+            return words.feature.format(
+                indicator=self.indicators[f.indicator].name.said(language),
+                reduction=words.reductions[f.reduction],
+                window=words.span(f.window),
+            )
+        return self.derived[name].name.said(language)
+
+    def unit(self, name: str, language: Language) -> str:
+        """The unit in which a feature is told to a reader."""
+        if name in self.derived:
+            return self.derived[name].unit.said(language)
+        f = self.features[name]
+        if f.reduction == "months_since":
+            return self.wording[language].months
+        return "" if f.reduction == "count" else self.indicators[f.indicator].unit.said(language)
+
+    def decimals(self, name: str) -> int:
+        """By how many decimal places a stored feature is shifted: 2 where the history holds fen."""
+        if name in self.derived or self.features[name].reduction in ("count", "months_since"):
+            return 0
+        return self.indicators[self.features[name].indicator].decimals
+
+    def direction(self, name: str) -> str:
+        """What more of a feature is expected to do to the risk: raises, lowers, unclear."""
+        if name in self.derived:
+            return self.derived[name].direction
+        f = self.features[name]
+        return "unclear" if f.reduction == "months_since" else self.indicators[f.indicator].direction
+
+    def text(self, key: str, language: Language) -> str:
+        """One of fpml's own words; an unknown key is a fault of ours."""
+        return self.wording[language].words[key]
+
+
+def references(derived: Derived, features: Mapping[str, Feature], county: County) -> tuple[str, ...]:
+    """The features that a derived one is computed from, its line and heads spelt out."""
+    named = [derived.of, *(b for b in derived.by if b not in (LINE, HEADS))]
+    ago = features[derived.of].window.ago if derived.of in features else 0
+    if HEADS in derived.by:
+        named.append(heads_feature(county, ago))
+    if LINE in derived.by and county.line.region:
+        named.append(f"{county.line.region}__last__ever")
+    if derived.place:
+        named.append(f"{derived.place}__last__ever")
+    return tuple(named)
+
+
+def heads_feature(county: County, ago: int) -> str:
+    """The feature that counts heads at the end of a window that ended so many months ago."""
+    if not ago or county.line.heads.count("__") != 2:
+        return county.line.heads
+    base = county.line.heads
+    return f"{base}_{ago}m_ago"
