@@ -36,6 +36,13 @@ SCHEMA = pa.schema(
 )
 WORDS = ("household_id", "person_id", "indicator", "record_id", "department", "delivery")
 SHARDS = 16
+_AS_READ = pa.schema(
+    [
+        pa.field(f.name, pa.dictionary(pa.int32(), f.type) if f.name in WORDS else f.type)
+        for f in SCHEMA
+        if f.name != "shard"
+    ]
+)
 
 
 class Ledger:
@@ -139,13 +146,16 @@ class Ledger:
     def _read(self, wanted: pa.ChunkedArray | None) -> pa.Table:
         actions = self._actions
         live = (actions if wanted is None else actions.filter(wanted))["path"].to_pylist()
-        columns = [n for n in SCHEMA.names if n != "shard"]
         if not live:
-            return SCHEMA.empty_table().select(columns)
+            return _AS_READ.empty_table()
         try:
             parts = [
                 pq.read_table(
-                    self.folder / p, columns=columns, read_dictionary=list(WORDS), partitioning=None, use_threads=False
+                    self.folder / p,
+                    columns=_AS_READ.names,
+                    read_dictionary=list(WORDS),
+                    partitioning=None,
+                    use_threads=False,
                 )
                 for p in sorted(live)
             ]

@@ -255,24 +255,22 @@ def _of_household(h: pd.DataFrame) -> Iterator[Column]:
     yield _yes("garage", h["II4_3"] == 1)
 
 
-def main(panel: Path, deliveries: Path) -> list[Path]:
-    """Writes every quarter's delivery that is not there yet; returns their paths."""
-    found = quarters(panel)
-    if not found:
-        sys.exit(f"{panel}: no households_YYYYTQ.parquet with its persons file. Say where the panel lies.")
+def deliver(panel: Path, deliveries: Path, quarter: str) -> Path:
+    """Writes one quarter's delivery, whole or not at all, unless it is there already; returns its path."""
     deliveries.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for quarter in found:
-        path = deliveries / f"{quarter}.parquet"
-        if not path.exists():
-            half = path.with_suffix(".part")
-            pq.write_table(prepare(panel, quarter), half)
-            half.replace(path)
-        paths.append(path)
-    return paths
+    path = deliveries / f"{quarter}.parquet"
+    if not path.exists():
+        half = path.with_suffix(".part")
+        pq.write_table(prepare(panel, quarter), half)
+        half.replace(path)
+    return path
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    if not quarters(source):
+        sys.exit(f"{source}: no households_YYYYTQ.parquet with its persons file. Say where the panel lies.")
+    for each in quarters(source):
+        deliver(source, target, each)

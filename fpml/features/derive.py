@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from fpml.catalogue import HEADS, LINE, Catalogue, Derived, heads_feature
 from fpml.dates import AsOf
@@ -11,6 +12,8 @@ from fpml.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 Natural = Callable[[str], Floats]
+# More months than there are: so that a place and a month fit one integer.
+MONTHS = 100_000
 
 
 def line_in_force(catalogue: Catalogue, region: Floats, month: npt.NDArray[np.int64]) -> Floats:
@@ -18,31 +21,31 @@ def line_in_force(catalogue: Catalogue, region: Floats, month: npt.NDArray[np.in
 
     Raises InputError where a region has no line, or none yet in that month.
     """
-    line = catalogue.county.line
-    out = np.full(region.size, np.nan)
     known = ~np.isnan(region)
-    pairs, where = np.unique(
-        np.stack([np.where(known, region, -1.0), month.astype(float)]), axis=1, return_inverse=True
-    )
-    for j, (place, when) in enumerate(pairs.T):
-        if place == -1.0:
-            continue
-        code = str(int(place)) if line.region else "all"
-        steps = line.values.get(code) or line.values.get("all")
-        if steps is None:
-            raise InputError(
-                "county.yaml @ line.values", f"no line for region {code}", "Add it, or an `all` that serves the rest."
-            )
-        day = AsOf(int(when)).date
-        held = [s.value for s in steps if s.from_ <= day]
-        if not held:
-            raise InputError(
-                f"county.yaml @ line.values.{code}",
-                f"no value in force on {day} (earliest {steps[0].from_})",
-                "Add an earlier dated value.",
-            )
-        out[where == j] = round(held[-1] * 10**line.decimals)
+    out = np.full(region.size, np.nan)
+    place, when = region[known].astype(np.int64), month[known]
+    where, pairs = pd.factorize(place * MONTHS + when)
+    out[known] = np.array([_line(catalogue, *divmod(int(pair), MONTHS)) for pair in pairs], np.float64)[where]
     return out
+
+
+def _line(catalogue: Catalogue, region: int, month: int) -> float:
+    """The line of a region at a month's end, in stored units."""
+    line = catalogue.county.line
+    steps = line.values.get(str(region)) or line.values.get("all")
+    if steps is None:
+        raise InputError(
+            "county.yaml @ line.values", f"no line for region {region}", "Add it, or an `all` for the rest."
+        )
+    day = AsOf(month).date
+    held = [s.value for s in steps if s.from_ <= day]
+    if not held:
+        raise InputError(
+            "county.yaml @ line.values",
+            f"no value in force on {day} for region {region} (earliest {steps[0].from_})",
+            "Add an earlier dated value.",
+        )
+    return round(held[-1] * 10**line.decimals)
 
 
 def derive(d: Derived, natural: Natural, catalogue: Catalogue, month: npt.NDArray[np.int64]) -> Floats:
@@ -108,7 +111,7 @@ def village_mean(value: Floats, place: Floats, month: npt.NDArray[np.int64]) -> 
     Rows must stand in a fixed order (households ascending): then the sums do not depend on shards or threads.
     """
     known = ~np.isnan(value) & ~np.isnan(place)
-    _, group = np.unique(np.stack([np.nan_to_num(place, nan=-1.0), month.astype(float)]), axis=1, return_inverse=True)
+    group, _ = pd.factorize(np.nan_to_num(place, nan=-1.0).astype(np.int64) * MONTHS + month)
     total = np.bincount(group, weights=np.where(known, value, 0.0))[group]
     number = np.bincount(group, weights=known.astype(float))[group]
     others = number - known

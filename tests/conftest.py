@@ -1,0 +1,135 @@
+"""Workspaces and panels that tests share. No real household; every id here is invented."""
+
+import csv
+import importlib.util
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import fpml
+from fpml.catalogue import Catalogue, load
+from fpml.intake import Receipt, take_in
+from fpml.ledger import Ledger
+from fpml.workspace import DEFAULT_POLICY
+
+REPOSITORY = Path(__file__).parents[1]
+TODAY = date(2024, 6, 30)
+HEADER = ("household_id", "person_id", "indicator", "event_date", "known_date", "value", "record_id")
+Generate = Callable[..., list[Path]]
+Rows = Iterable[Sequence[str | int | float]]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def generate() -> Generate:
+    """examples/demo/generate.py's `generate(folder, households=, months=, seed=)`."""
+    spec = importlib.util.spec_from_file_location("demo_generate", REPOSITORY / "examples" / "demo" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.generate
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    """The default policy."""
+    return load(DEFAULT_POLICY, DEFAULT_POLICY)
+
+
+@pytest.fixture
+def county(tmp_path: Path) -> fpml.County:
+    """A new workspace with the default policy and nothing taken in."""
+    return fpml.open(fpml.init(tmp_path / "county").root)
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """A copy of the default policy, to be spoilt."""
+    return Path(shutil.copytree(DEFAULT_POLICY, tmp_path / "policy"))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, generate: Generate) -> fpml.County:
+    """300 generated households over 20 months, taken in (known 2021-01 to 2022-08). Not to be changed: see `demo_copy`."""
+    root = fpml.init(tmp_path_factory.mktemp("demo") / "county").root
+    county = fpml.open(root)
+    county.intake(generate(county.workspace.deliveries, households=300, months=20), today=TODAY)
+    return county
+
+
+@pytest.fixture
+def demo_copy(demo: fpml.County, tmp_path: Path) -> fpml.County:
+    """The same county in a folder of its own, for tests that change it."""
+    return fpml.open(shutil.copytree(demo.workspace.root, tmp_path / "demo"))
+
+
+class Desk:
+    """An office's desk: writes deliveries, takes them in, and looks at what became of them."""
+
+    def __init__(self, folder: Path, catalogue: Catalogue, *, shards: int = 16) -> None:
+        self.folder, self.catalogue, self.shards = folder, catalogue, shards
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.folder / "ledger", shards=self.shards)
+
+    @property
+    def quarantine(self) -> Path:
+        return self.folder / "quarantine"
+
+    def csv(
+        self, *rows: Sequence[str | int | float], name: str = "delivery.csv", header: Iterable[str] = HEADER
+    ) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8", newline="") as f:
+            csv.writer(f).writerows([list(header), *rows])
+        return path
+
+    def take(self, path: Path, *, today: date = TODAY) -> Receipt:
+        receipt = take_in(path, self.ledger, self.catalogue, quarantine=self.quarantine, today=today)
+        assert receipt.rows == receipt.accepted + receipt.already_known + sum(receipt.quarantined.values())
+        return receipt
+
+    def set_apart(self, receipt: Receipt) -> list[dict[str, object]]:
+        """The refused rows of a delivery as they lie in quarantine; none where there is no file."""
+        import pyarrow.parquet as pq
+
+        path = self.quarantine / f"{receipt.delivery}.parquet"
+        return pq.read_table(path).to_pylist() if path.exists() else []
+
+    def content(self) -> list[tuple[object, ...]]:
+        """All that the ledger holds, in an order of its own; the delivery's fingerprint left out."""
+        if self.ledger.version < 0:
+            return []
+        table = self.ledger.everything().drop_columns(["delivery"])
+        plain = table.cast(pa.schema([(f.name, _plain(f.type)) for f in table.schema]))
+        return sorted((tuple(r.values()) for r in plain.to_pylist()), key=repr)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_dictionary(kind) else kind
+
+
+@pytest.fixture
+def desk(tmp_path: Path, catalogue: Catalogue) -> Desk:
+    return Desk(tmp_path, catalogue)
+
+
+@pytest.fixture
+def new_desk(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> Callable[..., Desk]:
+    """Makes a desk in a new folder; `policy` and `shards` can be chosen."""
+
+    def make(*, shards: int = 16, policy: Catalogue | None = None) -> Desk:
+        return Desk(tmp_path_factory.mktemp("desk"), policy or catalogue, shards=shards)
+
+    return make

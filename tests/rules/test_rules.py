@@ -1,0 +1,113 @@
+"""Runs the scenarios beside this file; see README.md for how to write one."""
+
+import csv
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import fpml
+from fpml.catalogue import Catalogue
+
+HERE = Path(__file__).parent
+HEADER = ("household_id", "indicator", "event_date", "known_date", "value")
+KEYS = {"name", "as_of", "records", "hit"}
+FIRST = ("2015-01-15", "2015-01-31")
+
+
+def scenarios() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each scenario with the household that stands for it, and its rule. Every cell stays text, as it was written."""
+    number = 0
+    for path in sorted(HERE.glob("*.yaml")):
+        read = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        assert path.stem == read["rule"], f"{path.name} holds scenarios of {read['rule']}"
+        for scenario in read["scenarios"]:
+            assert set(scenario) - {"unwatched"} == KEYS, f"{path.name}: {scenario.get('name')}: keys"
+            assert scenario["hit"] in ("true", "false"), f"{path.name}: {scenario['name']}: hit is true or false"
+            number += 1
+            yield f"S{number:04d}", read["rule"], scenario
+
+
+SCENARIOS = list(scenarios())
+
+
+@pytest.fixture(scope="module")
+def county(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> fpml.County:
+    """A county of the default policy in which every scenario is a household, and every indicator goes far back."""
+    root = fpml.init(tmp_path_factory.mktemp("rules") / "county").root
+    county = fpml.open(root)
+    rows: list[tuple[str, ...]] = []
+    for name, indicator in catalogue.indicators.items():
+        rows.append(("FIRST", name, *FIRST, str(next(iter(indicator.codes or {1: None})))))
+    for household, _, scenario in SCENARIOS:
+        if scenario.get("unwatched") != "true":
+            rows.append((household, "members", *FIRST, "3"))
+        for r in scenario["records"]:
+            rows.append((household, r["indicator"], r["event_date"], r["known_date"], r["value"]))
+    with (root / "records.csv").open("w", encoding="utf-8", newline="") as f:
+        csv.writer(f).writerows([HEADER, *rows])
+    (receipt,) = county.intake([root / "records.csv"], today=date(2024, 6, 30))
+    assert receipt.accepted == len(rows), receipt.quarantined
+    return county
+
+
+@pytest.fixture(scope="module")
+def hits(county: fpml.County) -> set[tuple[str, str, str]]:
+    """As-of, household and rule of every hit."""
+    found = set()
+    for as_of in sorted({s["as_of"] for _, _, s in SCENARIOS}):
+        frame = county.hits(as_of)
+        found |= {(as_of, h, r) for h, r in zip(frame["household_id"], frame["rule"], strict=True)}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("household", "rule", "scenario"), [pytest.param(h, r, s, id=f"{r}: {s['name']}") for h, r, s in SCENARIOS]
+)
+def test_scenario(hits: set[tuple[str, str, str]], household: str, rule: str, scenario: dict[str, Any]) -> None:
+    hit = (scenario["as_of"], household, rule) in hits
+    assert hit == (scenario["hit"] == "true")
+
+
+def test_every_rule_has_scenarios_on_both_sides(catalogue: Catalogue) -> None:
+    told = {(rule, s["hit"]) for _, rule, s in SCENARIOS}
+    assert told == {(rule, hit) for rule in catalogue.rules for hit in ("true", "false")}
+
+
+def test_no_two_scenarios_of_a_rule_have_the_same_name() -> None:
+    names = [(rule, s["name"]) for _, rule, s in SCENARIOS]
+    assert len(names) == len(set(names))
+
+
+def test_the_evidence_of_a_hit_names_the_value_and_the_threshold(county: fpml.County) -> None:
+    frame = county.hits("2023-06")
+    exactly = next(h for h, r, s in SCENARIOS if r == "medical_15000" and s["name"] == "exactly 15,000 yuan")
+    (said,) = frame[(frame["household_id"] == exactly) & (frame["rule"] == "medical_15000")]["evidence"]
+    assert "15,000 元 ≥ 15,000" in said
+
+
+def test_a_rule_is_silent_before_its_department_s_records_go_far_enough_back(county: fpml.County) -> None:
+    histories = county.histories("2015-06", "2016-01")
+    asked = dict(zip(histories["household_id"].to_pylist(), histories["medical_self_paid__sum__12m"], strict=False))
+    assert not asked["S0002"].is_valid  # June 2015: the twelve months began before the first record
+    later = histories.filter(histories["as_of"].cast("string").to_numpy(zero_copy_only=False) == "2016-01-31")
+    assert set(later["medical_self_paid__sum__12m"].to_pylist()) == {0, 100}
+
+
+def test_a_threshold_holds_from_its_day_on(tmp_path: Path) -> None:
+    root = fpml.init(tmp_path / "county").root
+    rules = root / "policy" / "rules.yaml"
+    text = rules.read_text(encoding="utf-8")
+    dated = "[{from: 2020-01-01, value: 15000}, {from: 2023-06-30, value: 12000}, {from: 2023-08-01, value: 20000}]"
+    rules.write_text(text.replace("[{from: 2020-01-01, value: 15000}]", dated), encoding="utf-8")
+    county = fpml.open(root)
+    cost = "medical_self_paid"
+    rows = [("H1", "members", *FIRST, "3"), ("H2", cost, *FIRST, "1"), ("H1", cost, "2023-03-10", "2023-04-05", "12000")]
+    with (root / "records.csv").open("w", newline="") as f:
+        csv.writer(f).writerows([HEADER, *rows])
+    county.intake([root / "records.csv"], today=date(2024, 6, 30))
+    hit = {a: len(county.hits(a)) for a in ("2023-05", "2023-06", "2023-07", "2023-08")}
+    assert hit == {"2023-05": 0, "2023-06": 1, "2023-07": 1, "2023-08": 0}

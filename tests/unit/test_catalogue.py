@@ -1,0 +1,394 @@
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fpml.catalogue import Catalogue, Window, load
+from fpml.errors import InputError, PolicyError
+from fpml.workspace import DEFAULT_POLICY
+
+Edit = tuple[str, str, str]
+
+
+def spoil(folder: Path, *edits: Edit) -> None:
+    """Replaces the first find of a text in a policy file."""
+    for file, old, new in edits:
+        text = (folder / file).read_text(encoding="utf-8")
+        assert old in text, f"{file} no longer holds {old!r}"
+        (folder / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def line_of(folder: Path, file: str, text: str, nth: int = 0) -> int:
+    lines = (folder / file).read_text(encoding="utf-8").splitlines()
+    return [i for i, line in enumerate(lines, start=1) if text in line][nth]
+
+
+def faults(folder: Path) -> list[str]:
+    """Every fault of the policy, as an officer reads them."""
+    with pytest.raises(PolicyError) as caught:
+        load(folder, DEFAULT_POLICY)
+    assert caught.value.exit_code == 3
+    assert str(caught.value).splitlines() == [str(f) for f in caught.value.faults]
+    for fault in caught.value.faults:
+        assert re.match(r"\w+(\.\w+)*\.yaml\b", fault.where), fault
+        assert fault.remedy.endswith((".", "?")), fault
+    return [str(f) for f in caught.value.faults]
+
+
+def only(folder: Path) -> str:
+    found = faults(folder)
+    assert len(found) == 1, found
+    return found[0]
+
+
+# Faults inside a file
+
+
+def test_an_unknown_key_is_told_with_its_line(policy: Path) -> None:
+    spoil(policy, ("indicators.yaml", "direction: unclear", "dirction: unclear"))
+    line = line_of(policy, "indicators.yaml", "dirction")
+    said = only(policy)
+    assert said.startswith(f"indicators.yaml:{line} @ members.dirction: unknown key `dirction`.")
+
+
+def test_a_missing_key_is_told_with_the_line_of_what_lacks_it(policy: Path) -> None:
+    spoil(policy, ("indicators.yaml", "  department: bank\n", ""))
+    line = line_of(policy, "indicators.yaml", "savings:")
+    assert only(policy) == f"indicators.yaml:{line} @ savings.department: missing. Add `department:`."
+
+
+def test_a_key_that_stands_twice_is_told_with_its_second_line(policy: Path) -> None:
+    spoil(policy, ("county.yaml", "visits: 300", "visits: 300\nvisits: 400"))
+    line = line_of(policy, "county.yaml", "visits: 400")
+    assert only(policy) == f"county.yaml:{line} @ visits: the key stands twice. Keep one of the two."
+
+
+def test_a_rule_that_stands_twice_is_told(policy: Path) -> None:
+    text = (policy / "rules.yaml").read_text(encoding="utf-8")
+    (policy / "rules.yaml").write_text(text + text[text.index("house_unsafe:") :], encoding="utf-8")
+    assert [f.split(" @ ")[1] for f in faults(policy)] == [
+        "house_unsafe: the key stands twice. Keep one of the two.",
+        "savings_halved: the key stands twice. Keep one of the two.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "meant"),
+    [
+        ("kind: amount", "kind: amonut", "Did you mean `amount`?"),
+        ("direction: lowers", "direction: lower", "Did you mean `lowers`?"),
+        ("grain: household", "grain: house", "Did you mean `household`?"),
+        ("\n  absent: zero", "\n  absent: nothing", "Known: unknown, zero."),
+        ("windows: [ever], reductions: [last]", "windows: [ever], reductions: [last, lst]", "Did you mean `last`?"),
+    ],
+)
+def test_a_word_that_is_misspelt_is_told_with_the_one_meant(policy: Path, old: str, new: str, meant: str) -> None:
+    spoil(policy, ("indicators.yaml", old, new))
+    said = only(policy)
+    assert said.startswith(f"indicators.yaml:{line_of(policy, 'indicators.yaml', new.strip())} @ ")
+    assert said.endswith(meant)
+
+
+def test_two_faults_in_a_file_are_told_at_once(policy: Path) -> None:
+    spoil(
+        policy,
+        ("indicators.yaml", "kind: status", "kind: sttus"),
+        ("indicators.yaml", "  department: bank\n", ""),
+    )
+    first, second = faults(policy)
+    assert "region.kind" in first
+    assert "Did you mean `status`?" in first
+    assert "savings.department: missing" in second
+
+
+def test_faults_in_two_files_are_told_at_once(policy: Path) -> None:
+    spoil(
+        policy,
+        ("departments.yaml", "bank: {name:", "bank: {nam:"),
+        ("rules.yaml", "mark: stated", "mark: sttaed"),
+        ("county.yaml", "visits: 300", "visits: 0"),
+    )
+    said = faults(policy)
+    assert {s.split(":")[0] for s in said} == {"departments.yaml", "rules.yaml", "county.yaml"}
+    assert all(re.match(r"\w+\.yaml:\d+ @ \S+: ", s) for s in said)
+
+
+def test_an_amount_without_decimals_is_told_what_to_write(policy: Path) -> None:
+    spoil(policy, ("indicators.yaml", "  decimals: 2\n", ""))
+    said = only(policy)
+    assert f":{line_of(policy, 'indicators.yaml', 'income_wage:')} @ income_wage: " in said
+    assert "Write `decimals: 2`" in said
+
+
+def test_a_share_of_the_line_of_what_is_no_money_is_refused(policy: Path) -> None:
+    spoil(policy, ("indicators.yaml", "reductions: [last]}]", "reductions: [last], in_lines: true}]"))
+    assert "in_lines" in only(policy)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "[{from: 2021-01-01, value: 15000}, {from: 2020-01-01, value: 12000}]",
+        "[{from: 2020-01-01, value: 15000}, {from: 2020-01-01, value: 12000}]",
+        "[]",
+    ],
+    ids=["backwards", "a-day-twice", "none"],
+)
+def test_dated_thresholds_out_of_order_are_refused(policy: Path, values: str) -> None:
+    spoil(policy, ("rules.yaml", "[{from: 2020-01-01, value: 15000}]", values))
+    said = only(policy)
+    assert "dated thresholds must stand in order" in said
+    assert f"rules.yaml:{line_of(policy, 'rules.yaml', 'medical_self_paid__sum')} @ medical_15000.all.0" in said
+
+
+def test_a_dated_line_out_of_order_is_refused(policy: Path) -> None:
+    spoil(
+        policy,
+        ("county.yaml", "{from: 2022-01-01, value: 6900}", "{from: 2023-01-01, value: 7600}"),
+        ("county.yaml", "- {from: 2023-01-01, value: 7600}\noutcomes", "- {from: 2022-01-01, value: 6900}\noutcomes"),
+    )
+    assert "line" in only(policy)
+
+
+def test_a_condition_with_two_thresholds_is_refused(policy: Path) -> None:
+    spoil(policy, ("rules.yaml", "at_least: 3}", "at_least: 3, above: 2}"))
+    assert "exactly one of at_least, above, at_most, below" in only(policy)
+
+
+def test_a_rule_without_conditions_is_refused(policy: Path) -> None:
+    spoil(policy, ("rules.yaml", "  all: [{feature: savings_change, at_most: 0.5}]\n", ""))
+    assert "savings_halved: a rule without conditions. Write `all:` or `any:`." in only(policy)
+
+
+def test_a_threshold_that_is_no_number_is_refused(policy: Path) -> None:
+    spoil(policy, ("rules.yaml", "at_least: 3", "at_least: three"))
+    assert any("'three'" in s for s in faults(policy))
+
+
+def test_a_window_that_cannot_be_read_is_told_how_to_write_one(policy: Path) -> None:
+    spoil(policy, ("indicators.yaml", "windows: [3m, 12m_1m_ago]", "windows: [3 months, 12m_1m_ago]"))
+    assert "12m_1m_ago" in only(policy)
+
+
+def test_what_is_not_yaml_is_told_with_its_line(policy: Path) -> None:
+    spoil(policy, ("departments.yaml", "{name: {zh: 医保局, en: medical insurance}}", "{name: {zh: 医保局, en: med"))
+    said = only(policy)
+    assert re.match(r"departments\.yaml:[45]: not YAML \(.+\)\. Mind the indentation and quotes\.", said)
+
+
+def test_a_yaml_alias_is_refused_with_its_line(policy: Path) -> None:
+    spoil(
+        policy,
+        ("rules.yaml", "cause: illness", "cause: &c illness"),
+        ("rules.yaml", "cause: schooling", "cause: *c"),
+    )
+    line = line_of(policy, "rules.yaml", "*c")
+    assert only(policy) == f"rules.yaml:{line}: a YAML alias. Write the value out."
+
+
+def test_a_file_of_aliases_within_aliases_is_refused_before_it_is_unfolded(policy: Path) -> None:
+    levels = "\n".join(f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 12))
+    (policy / "features.yaml").write_text(f"l0: &l0 [x]\n{levels}\n")
+    assert "alias" in only(policy)
+
+
+def test_a_file_in_another_encoding_is_refused(policy: Path) -> None:
+    text = (policy / "departments.yaml").read_text(encoding="utf-8")
+    (policy / "departments.yaml").write_bytes(text.encode("gb18030"))
+    assert re.match(r"departments\.yaml: not UTF-8 \(byte \d+\)\. Save it as UTF-8\.", only(policy))
+
+
+def test_a_byte_order_mark_does_no_harm(policy: Path) -> None:
+    text = (policy / "departments.yaml").read_text(encoding="utf-8")
+    (policy / "departments.yaml").write_text(text, encoding="utf-8-sig")
+    assert "bank" in load(policy, policy).departments
+
+
+def test_an_empty_file_is_refused_but_where_nothing_is_an_answer(policy: Path) -> None:
+    (policy / "indicators.yaml").write_text("")
+    assert only(policy).startswith("indicators.yaml:1 @ the file: ")
+
+
+def test_a_policy_without_rules_is_a_policy(policy: Path) -> None:
+    (policy / "rules.yaml").write_text("# none here\n")
+    assert load(policy, policy).rules == {}
+
+
+def test_a_missing_policy_file_is_named(policy: Path) -> None:
+    (policy / "rules.yaml").unlink()
+    with pytest.raises(InputError, match=r"^rules\.yaml: no such policy file"):
+        load(policy, policy)
+
+
+def test_wording_that_a_folder_lacks_comes_from_the_default_profile(policy: Path) -> None:
+    (policy / "wording.zh.yaml").unlink()
+    assert load(policy, DEFAULT_POLICY).text("title", "zh")
+
+
+def test_a_day_that_no_calendar_has_is_refused(policy: Path) -> None:
+    spoil(policy, ("county.yaml", "from: 2022-01-01", "from: 2022-02-30"))
+    assert only(policy).startswith("county.yaml")
+
+
+@pytest.mark.parametrize("text", ["!secret x", "!!python/object/apply:os.getcwd []"])
+def test_a_yaml_tag_is_refused(policy: Path, text: str) -> None:
+    spoil(policy, ("departments.yaml", "{name: {zh: 医保局, en: medical insurance}}", text))
+    assert only(policy).startswith("departments.yaml")
+
+
+def test_a_key_that_is_a_list_is_refused(policy: Path) -> None:
+    spoil(policy, ("departments.yaml", "bank: {name:", "bank: {[name]:"))
+    assert faults(policy)[0].startswith("departments.yaml")
+
+
+# Faults between files
+
+
+@pytest.mark.parametrize(
+    ("edit", "where", "meant"),
+    [
+        (("indicators.yaml", "department: bank", "department: banks"), "savings.department", "Did you mean `bank`?"),
+        (("rules.yaml", "department: bank", "department: bnk"), "savings_halved.department", "Did you mean `bank`?"),
+        (
+            ("rules.yaml", "feature: out_of_work__count__3m", "feature: out_of_wrk__count__3m"),
+            "out_of_work_3_months.conditions.0", "Did you mean `out_of_work__count__3m`?",
+        ),
+        (("rules.yaml", "feature: savings_change", "feature: savings_chnge"), "savings_halved", "`savings_change`?"),
+        (("county.yaml", "village: village", "village: villag"), "village", "Did you mean `village`?"),
+        (("county.yaml", "village: village", "village: members"), "village", "Known: "),
+        (("county.yaml", "heads: members__last__ever", "heads: member__last__ever"), "line.heads", "`members__last__ever`?"),
+        (("county.yaml", "{feature: members__last__ever, at", "{feature: x__last__ever, at"), "watched", ""),
+        (("features.yaml", "of: labourers__last__ever", "of: labourer__last__ever"), "labour_share", "Did you mean"),
+        (("features.yaml", "by: [income]", "by: [incme]"), "self_paid_to_income", "Did you mean `income`?"),
+        (
+            ("indicators.yaml", "  absent: zero\n", "  absent: zero\n  covered_by: savngs\n"),
+            "income_wage.covered_by", "Did you mean `savings`?",
+        ),
+    ],
+)  # fmt: skip
+def test_a_name_that_another_file_does_not_have_is_told(policy: Path, edit: Edit, where: str, meant: str) -> None:
+    spoil(policy, edit)
+    said = faults(policy)
+    assert any(s.startswith(edit[0]) and where in s and meant in s for s in said), said
+
+
+def test_a_window_or_reduction_that_does_not_exist_is_no_feature(policy: Path) -> None:
+    for wrong in ("out_of_work__count__3x", "out_of_work__total__3m", "out_of_work__count__0m"):
+        spoil(policy, ("rules.yaml", "out_of_work__count__3m", wrong))
+        assert f"`{wrong}`" in only(policy)
+        spoil(policy, ("rules.yaml", wrong, "out_of_work__count__3m"))
+
+
+def test_features_in_a_circle_are_told(policy: Path) -> None:
+    words = "name: {en: x}, unit: {en: x}"
+    with (policy / "features.yaml").open("a", encoding="utf-8") as f:
+        f.write(f"a: {{kind: change, of: b, by: [income], {words}}}\nb: {{kind: change, of: a, by: [income], {words}}}\n")
+    said = only(policy)
+    assert "circle" in said
+    assert "a > b" in said or "b > a" in said
+
+
+def test_a_feature_of_itself_is_a_circle(policy: Path) -> None:
+    spoil(policy, ("features.yaml", "by: [members__last__ever]", "by: [labour_share]"))
+    assert "labour_share > labour_share" in only(policy)
+
+
+def test_a_derived_feature_cannot_take_a_computed_name(policy: Path) -> None:
+    spoil(policy, ("features.yaml", "labour_share:", "income_wage__sum__3m__in_lines:"))
+    assert "Choose another." in only(policy)
+
+
+# What a good policy says
+
+
+def test_the_fingerprint_changes_with_the_content_and_not_with_the_line_ends(policy: Path) -> None:
+    before = load(policy, policy).fingerprint
+    assert re.fullmatch(r"[0-9a-f]{16}", before)
+    for path in policy.glob("*.yaml"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load(policy, policy).fingerprint == before
+    spoil(policy, ("rules.yaml", "15000}]", "15001}]"))
+    assert load(policy, policy).fingerprint != before
+
+
+def test_the_fingerprint_tells_which_file_holds_what(policy: Path) -> None:
+    before = load(policy, policy).fingerprint
+    (policy / "another.yaml").write_text("")
+    assert load(policy, policy).fingerprint != before
+
+
+def test_names_of_features_are_computed(catalogue: Catalogue) -> None:
+    names = catalogue.names()
+    for name in (
+        "medical_self_paid__sum__12m", "medical_self_paid__max__3m__in_lines", "income_wage__sum__12m_1m_ago",
+        "members__last__ever", "savings__last__3m_3m_ago", "medical_self_paid__months_since__ever",
+    ):  # fmt: skip
+        assert name in names
+    assert len(set(names)) == len(names)
+    assert all(n == f.name for n, f in catalogue.features.items())
+
+
+def test_a_feature_that_only_a_rule_refers_to_is_there_and_not_read_by_models(catalogue: Catalogue) -> None:
+    assert "disability_grade_1_2__count__3m" in catalogue.names()
+    assert "disability_grade_1_2__count__3m" not in catalogue.model_features()
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "ago"), [("12m", 12, 0), ("12m_1m_ago", 12, 1), ("ever", 1200, 0), ("3m_3m_ago", 3, 3)]
+)
+def test_windows_are_read_and_written_the_same(text: str, length: int, ago: int) -> None:
+    window = Window.parse(text)
+    assert (window.length, window.ago, str(window)) == (length, ago, text)
+
+
+@pytest.mark.parametrize("text", ["0m", "12", "m", "12m_ago", "12m_0m_ago", "-3m", "1200m", "12M", "Ever", ""])
+def test_what_is_no_window_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a window"):
+        Window.parse(text)
+
+
+def test_derived_features_stand_after_what_they_are_computed_from(catalogue: Catalogue) -> None:
+    order = list(catalogue.derived)
+    for name, d in catalogue.derived.items():
+        for behind in (d.of, *d.by):
+            assert behind not in order or order.index(behind) < order.index(name)
+
+
+def test_every_indicator_rule_and_department_is_named_in_both_languages(catalogue: Catalogue) -> None:
+    for key, i in catalogue.indicators.items():
+        assert i.name.zh, key
+        assert i.name.en, key
+        assert i.unit.zh, key
+        assert i.unit.en, key
+    for key, d in (*catalogue.rules.items(), *catalogue.departments.items(), *catalogue.county.outcomes.items()):
+        assert d.name.zh, key
+        assert d.name.en, key
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_feature_that_a_reader_meets_can_be_told_in_words_of_its_own(catalogue: Catalogue, language: str) -> None:
+    told = {c.feature for r in catalogue.rules.values() for c in (*r.all, *r.any)} | set(catalogue.model_features())
+    said = [catalogue.describe(n, language) for n in told]
+    assert all(s and "{" not in s and "__" not in s for s in said)
+    assert len(set(said)) == len(said)  # two features that read the same cannot be told apart at the door
+
+
+def test_both_languages_have_the_same_words(catalogue: Catalogue) -> None:
+    zh, en = catalogue.wording["zh"], catalogue.wording["en"]
+    assert set(zh.words) == set(en.words)
+    assert set(zh.reductions) == set(en.reductions)
+    assert all(w.strip() for w in (*zh.words.values(), *en.words.values()))
+    slots: Callable[[str], list[str]] = re.compile(r"{\w+}").findall
+    assert all(sorted(slots(zh.words[k])) == sorted(slots(en.words[k])) for k in zh.words)
+
+
+def test_every_rule_says_whence_it_comes(catalogue: Catalogue) -> None:
+    assert all(r.source.strip() and r.mark for r in catalogue.rules.values())
+
+
+def test_the_policy_cannot_be_changed_once_loaded(catalogue: Catalogue) -> None:
+    with pytest.raises(TypeError):
+        catalogue.rules["medical_15000"] = catalogue.rules["house_unsafe"]  # type: ignore[index]
+    with pytest.raises(ValueError, match="frozen"):
+        catalogue.county.visits = 3  # type: ignore[misc]
