@@ -254,11 +254,11 @@ class County:
         return out
 
     def _up_to(self, origin: AsOf) -> pa.Table:
-        """The histories of every as-of up to an origin, from those built last where they reach as far."""
+        """The histories of every as-of up to an origin (and perhaps later), from those built last if they reach as far."""
         for (version, policy, months), table in self._built.items():
             reaches = set(self.as_ofs(origin)) <= set(months)  # type: ignore[call-overload]
             if version == self.ledger.version and policy == self.catalogue.fingerprint and reaches:
-                return table.filter(pc.less_equal(table["as_of"], pa.scalar(origin.date, pa.date32())))
+                return table
         return self.histories(*self.as_ofs(origin))
 
     def _shown(self, origins: Sequence[AsOf], model: str) -> Iterable[AsOf]:

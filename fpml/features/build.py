@@ -81,11 +81,14 @@ def natural(histories: pa.Table, name: str, catalogue: Catalogue) -> Floats:
     return values / 10**decimals if decimals else values
 
 
-def matrix(histories: pa.Table, names: Sequence[str], catalogue: Catalogue) -> npt.NDArray[np.float32]:
-    """The model's matrix: rows x features, made from the histories once, in units, NaN where unknown."""
-    out = np.empty((histories.num_rows, len(names)), np.float32)
+def matrix(
+    histories: pa.Table, names: Sequence[str], catalogue: Catalogue, *, rows: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.float32]:
+    """The model's matrix: rows x features, in units, NaN where unknown; `rows`: which history rows, in which order."""
+    out = np.empty((histories.num_rows if rows is None else rows.size, len(names)), np.float32)
     for j, name in enumerate(names):
-        out[:, j] = natural(histories, name, catalogue)
+        values = natural(histories, name, catalogue)
+        out[:, j] = values if rows is None else values[rows]
     return out
 
 

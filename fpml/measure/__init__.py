@@ -1,7 +1,7 @@
 """How good it is, said honestly: forward in time, beside the alternatives, with intervals that draw whole villages."""
 
 from fpml.measure.backtest import Occasion, backtest, rules_beside, summary
-from fpml.measure.leakage import swapped_after
+from fpml.measure.leakage import Verdict
 from fpml.measure.metrics import (
     Interval,
     auc,
@@ -17,6 +17,6 @@ from fpml.measure.metrics import (
 )
 
 __all__ = [
-    "Interval", "Occasion", "auc", "average_precision", "backtest", "brier", "calibration_table", "draws",
-    "expected_over_observed", "found", "interval", "precision", "rules_beside", "summary", "swapped_after", "visited",
+    "Interval", "Occasion", "Verdict", "auc", "average_precision", "backtest", "brier", "calibration_table", "draws",
+    "expected_over_observed", "found", "interval", "precision", "rules_beside", "summary", "visited",
 ]  # fmt: skip

@@ -137,8 +137,7 @@ def fit(
     `without`: households that must not be learnt from. Raises NotYetError with too few known falls.
     """
     names = definition.features(catalogue)
-    known = histories.filter(pa.array(as_of_months(histories) <= origin.month))
-    x, y, horizon, at_risk, group = _training_rows(definition, known, catalogue, names, origin, without)
+    x, y, horizon, at_risk, group = _training_rows(definition, histories, catalogue, names, origin, without)
     events = int(y[at_risk].sum())
     if events < LEAST_EVENTS:
         raise NotYetError(
@@ -184,16 +183,16 @@ def _training_rows(
     if without:
         excluded = pa.array(sorted(without), pa.string())
         eligible = eligible & ~np.asarray(pa.compute.is_in(histories["household_id"], value_set=excluded), bool)
-    everything = matrix(histories, names, catalogue)
     number = _stable_numbers(histories)
     parts = []
     for h in definition.learn_horizons:
         label = labels(outcome, histories, catalogue, h)
         rows = np.flatnonzero(eligible & (label >= 0) & matured(months, h, outcome, origin.month))
-        parts.append(
-            (_with_horizon(everything[rows], h), label[rows], np.full(rows.size, h), risks.at_risk[rows], number[rows])
-        )
-    x, y, horizon, at_risk, group = (np.concatenate(p) for p in zip(*parts, strict=True))
+        parts.append((rows, label[rows], np.full(rows.size, h), risks.at_risk[rows], number[rows]))
+    rows, y, horizon, at_risk, group = (np.concatenate(p) for p in zip(*parts, strict=True))
+    x = np.empty((rows.size, len(names) + 1), np.float32)
+    x[:, :-1] = matrix(histories, names, catalogue, rows=rows)
+    x[:, -1] = horizon
     return x, y, horizon, at_risk, group
 
 

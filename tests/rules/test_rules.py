@@ -89,12 +89,21 @@ def test_the_evidence_of_a_hit_names_the_value_and_the_threshold(county: fpml.Co
     assert "15,000 元 ≥ 15,000" in said
 
 
-def test_a_rule_is_silent_before_its_department_s_records_go_far_enough_back(county: fpml.County) -> None:
-    histories = county.histories("2015-06", "2016-01")
-    asked = dict(zip(histories["household_id"].to_pylist(), histories["medical_self_paid__sum__12m"], strict=False))
-    assert not asked["S0002"].is_valid  # June 2015: the twelve months began before the first record
-    later = histories.filter(histories["as_of"].cast("string").to_numpy(zero_copy_only=False) == "2016-01-31")
-    assert set(later["medical_self_paid__sum__12m"].to_pylist()) == {0, 100}
+def told(root: Path, *rows: tuple[str, ...]) -> fpml.County:
+    """A county to which only these rows have been told."""
+    county = fpml.open(root)
+    with (root / "records.csv").open("w", newline="") as f:
+        csv.writer(f).writerows([HEADER, *rows])
+    county.intake([root / "records.csv"], today=date(2024, 6, 30))
+    return county
+
+
+def test_a_rule_is_silent_while_its_window_begins_before_the_department_s_first_record(tmp_path: Path) -> None:
+    root = fpml.init(tmp_path / "county").root
+    cost = ("H1", "medical_self_paid", "2023-03-10", "2023-04-05", "20000")
+    first = ("H2", "medical_self_paid", "2022-08-10", "2022-08-31", "1")
+    county = told(root, ("H1", "members", *FIRST, "3"), first, cost)
+    assert {a: len(county.hits(a)) for a in ("2023-06", "2023-07")} == {"2023-06": 0, "2023-07": 1}
 
 
 def test_a_threshold_holds_from_its_day_on(tmp_path: Path) -> None:
@@ -103,11 +112,12 @@ def test_a_threshold_holds_from_its_day_on(tmp_path: Path) -> None:
     text = rules.read_text(encoding="utf-8")
     dated = "[{from: 2020-01-01, value: 15000}, {from: 2023-06-30, value: 12000}, {from: 2023-08-01, value: 20000}]"
     rules.write_text(text.replace("[{from: 2020-01-01, value: 15000}]", dated), encoding="utf-8")
-    county = fpml.open(root)
     cost = "medical_self_paid"
-    rows = [("H1", "members", *FIRST, "3"), ("H2", cost, *FIRST, "1"), ("H1", cost, "2023-03-10", "2023-04-05", "12000")]
-    with (root / "records.csv").open("w", newline="") as f:
-        csv.writer(f).writerows([HEADER, *rows])
-    county.intake([root / "records.csv"], today=date(2024, 6, 30))
+    rows = [
+        ("H1", "members", *FIRST, "3"),
+        ("H2", cost, *FIRST, "1"),
+        ("H1", cost, "2023-03-10", "2023-04-05", "12000"),
+    ]
+    county = told(root, *rows)
     hit = {a: len(county.hits(a)) for a in ("2023-05", "2023-06", "2023-07", "2023-08")}
     assert hit == {"2023-05": 0, "2023-06": 1, "2023-07": 1, "2023-08": 0}

@@ -91,11 +91,7 @@ def test_a_word_that_is_misspelt_is_told_with_the_one_meant(policy: Path, old: s
 
 
 def test_two_faults_in_a_file_are_told_at_once(policy: Path) -> None:
-    spoil(
-        policy,
-        ("indicators.yaml", "kind: status", "kind: sttus"),
-        ("indicators.yaml", "  department: bank\n", ""),
-    )
+    spoil(policy, ("indicators.yaml", "kind: status", "kind: sttus"), ("indicators.yaml", "  department: bank\n", ""))
     first, second = faults(policy)
     assert "region.kind" in first
     assert "Did you mean `status`?" in first
@@ -179,9 +175,7 @@ def test_what_is_not_yaml_is_told_with_its_line(policy: Path) -> None:
 
 def test_a_yaml_alias_is_refused_with_its_line(policy: Path) -> None:
     spoil(
-        policy,
-        ("rules.yaml", "cause: illness", "cause: &c illness"),
-        ("rules.yaml", "cause: schooling", "cause: *c"),
+        policy, ("rules.yaml", "cause: illness", "cause: &c illness"), ("rules.yaml", "cause: schooling", "cause: *c")
     )
     line = line_of(policy, "rules.yaml", "*c")
     assert only(policy) == f"rules.yaml:{line}: a YAML alias. Write the value out."
@@ -283,7 +277,9 @@ def test_a_window_or_reduction_that_does_not_exist_is_no_feature(policy: Path) -
 def test_features_in_a_circle_are_told(policy: Path) -> None:
     words = "name: {en: x}, unit: {en: x}"
     with (policy / "features.yaml").open("a", encoding="utf-8") as f:
-        f.write(f"a: {{kind: change, of: b, by: [income], {words}}}\nb: {{kind: change, of: a, by: [income], {words}}}\n")
+        f.write(
+            f"a: {{kind: change, of: b, by: [income], {words}}}\nb: {{kind: change, of: a, by: [income], {words}}}\n"
+        )
     said = only(policy)
     assert "circle" in said
     assert "a > b" in said or "b > a" in said
