@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.markup import escape
 from rich.table import Table
 
 from fpml import month
@@ -18,13 +19,15 @@ from fpml.intake import REASONS, Receipt
 from fpml.workspace import init
 
 ERRORS = Console(stderr=True, soft_wrap=True)
+STATUS = ERRORS.status("starting")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 done, 2 usage, 3 bad input, 4 nothing to do yet, 5 our fault."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        with STATUS:
+            arguments.run(arguments)
         return EXIT_DONE
     except FpmlError as e:
         ERRORS.print(str(e), markup=False, highlight=False, style="red")
@@ -74,8 +77,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open(a: argparse.Namespace) -> County:
-    shown = (lambda _: None) if a.quiet else (lambda stage: ERRORS.print(f"· {stage}", style="dim", highlight=False))
-    return open_county(a.workspace, progress=shown)
+    return open_county(a.workspace, progress=_hushed if a.quiet else _shown)
+
+
+def _hushed(_: str) -> None:
+    """No progress shown."""
+
+
+def _shown(stage: str) -> None:
+    """The stage under way: one live line in a terminal, a line each in a log."""
+    if ERRORS.is_terminal:
+        STATUS.update(escape(stage))
+    else:
+        ERRORS.print(f"· {stage}", style="dim", highlight=False, markup=False)
 
 
 def _say(a: argparse.Namespace, answer: Any, words: Any) -> None:
@@ -83,9 +97,7 @@ def _say(a: argparse.Namespace, answer: Any, words: Any) -> None:
     if a.json:
         print(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
     else:
-        Console(soft_wrap=isinstance(words, str)).print(words, highlight=False, markup=False) if isinstance(
-            words, str
-        ) else Console().print(words)
+        Console(soft_wrap=isinstance(words, str)).print(words, highlight=False, markup=not isinstance(words, str))
 
 
 def _init(a: argparse.Namespace) -> None:
@@ -99,10 +111,7 @@ def _init(a: argparse.Namespace) -> None:
 
 def _intake(a: argparse.Namespace) -> None:
     county = _open(a)
-    files = [Path(f) for f in a.files] or [
-        p for p in county.workspace.deliveries.glob("*") if p.suffix.lower() in (".csv", ".parquet")
-    ]
-    receipts = county.intake(files)
+    receipts = county.intake([Path(f) for f in a.files] or county.waiting())
     _say(a, [asdict(r) for r in receipts], receipts_table(receipts))
 
 
@@ -111,7 +120,9 @@ def receipts_table(receipts: Sequence[Receipt]) -> Table:
     table = Table("delivery", "rows", "accepted", "of these corrections", "already known", "quarantined")
     for r in receipts:
         why = "\n".join(f"{n:,} {reason}: {REASONS[reason]}" for reason, n in r.quarantined.items())
-        table.add_row(r.file, f"{r.rows:,}", f"{r.accepted:,}", f"{r.corrected:,}", f"{r.already_known:,}", why or "0")
+        table.add_row(
+            escape(r.file), f"{r.rows:,}", f"{r.accepted:,}", f"{r.corrected:,}", f"{r.already_known:,}", why or "0"
+        )
     return table
 
 
@@ -134,14 +145,17 @@ def _train(a: argparse.Namespace) -> None:
 
 
 def _backtest(a: argparse.Namespace) -> None:
-    county = _open(a)
+    county, answer = _open(a), []
+    tables = []
     for name in a.models or county.model_names():
         for horizon, methods in county.backtest(name, first=a.first).items():
             title = f"{name}, {horizon} months ahead" + (" (simulated)" if county.catalogue.county.simulated else "")
             table = Table("method", *methods.columns, title=title)
             for method, row in methods.iterrows():
                 table.add_row(str(method), *("-" if v != v else f"{v:.4f}" for v in row))
-            _say(a, {"model": name, "horizon": horizon, "methods": methods.reset_index().to_dict("records")}, table)
+            answer.append({"model": name, "horizon": horizon, "methods": methods.reset_index().to_dict("records")})
+            tables.append(table)
+    _say(a, answer, Group(*tables))
 
 
 def _month(a: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from fpml.catalogue import Catalogue, Language, load
 from fpml.dates import AsOf, as_ofs_between, month_of
 from fpml.errors import NotYetError, UsageError, did_you_mean
 from fpml.features import Reach, from_ledger, matrix, shard_histories, with_context
-from fpml.intake import Receipt, take_in
+from fpml.intake import Receipt, fingerprint, take_in
 from fpml.ledger import Ledger
 from fpml.risk import ModelDefinition, RiskModel, contributions, fit, load_definition
 from fpml.rules import hits
@@ -55,11 +55,25 @@ class County:
             )
         return receipts
 
+    def waiting(self) -> list[Path]:
+        """The delivery files in the workspace's folder that have not been taken in, or not with all of their rows."""
+        ledger = self.ledger
+        files = (p for p in self.workspace.deliveries.glob("*") if p.suffix.lower() in (".csv", ".parquet"))
+        return sorted(p for p in files if not ledger.has(key := fingerprint(p)) or self._refused(key))
+
+    def _refused(self, delivery: str) -> bool:
+        return (self.workspace.quarantine / f"{delivery}.parquet").exists()
+
     def as_ofs(self, last: AsOf | None = None) -> tuple[AsOf, ...]:
         """Every as-of of the county's calendar that the ledger reaches, up to the last one given."""
         span = self.ledger.known_span()
         first, end = AsOf(month_of(span[0])), AsOf(month_of(span[1]))
-        return as_ofs_between(first, min(end, last) if last else end, self.catalogue.county.as_of_months)
+        found = as_ofs_between(first, min(end, last) if last else end, self.catalogue.county.as_of_months)
+        if not found:
+            raise NotYetError(
+                f"as-ofs up to {last or end}", f"nothing was known before {span[0]}", "Choose a later one."
+            )
+        return found
 
     def records(self, indicator: str, as_of: str | AsOf) -> pd.DataFrame:
         """The records of an indicator as they stood at an as-of: the latest version of each, values in their unit."""
@@ -254,7 +268,7 @@ class County:
         return out
 
     def _up_to(self, origin: AsOf) -> pa.Table:
-        """The histories of every as-of up to an origin (and perhaps later), from those built last if they reach as far."""
+        """Histories of every as-of up to an origin (perhaps later too), from those built last if they reach as far."""
         for (version, policy, months), table in self._built.items():
             reaches = set(self.as_ofs(origin)) <= set(months)  # type: ignore[call-overload]
             if version == self.ledger.version and policy == self.catalogue.fingerprint and reaches:

@@ -115,14 +115,10 @@ class Ledger:
 
     def reach(self) -> pa.Table:
         """How far back each department's records go: department, known_date, and the earliest event_date told then."""
-        wanted = ["department", "known_date", "event_date"]
-        parts = [
-            pq.read_table(self.folder / p, columns=wanted, partitioning=None) for p in self._actions["path"].to_pylist()
-        ]
-        told = pa.concat_tables([t.group_by(wanted[:2]).aggregate([("event_date", "min")]) for t in parts])
-        return (
-            told.group_by(wanted[:2]).aggregate([("event_date_min", "min")]).rename_columns([*wanted[:2], "event_date"])
-        )
+        parts = [self._file(p, ["department", "known_date", "event_date"]) for p in self._actions["path"].to_pylist()]
+        if not parts:
+            raise NotYetError("ledger", "it holds no records", "Take in a delivery first.")
+        return earliest_events(pa.concat_tables([earliest_events(t) for t in parts]))
 
     def standing(self, day: date, indicator: str, codes: Mapping[str, int]) -> pa.Table:
         """The latest version, known by a day, of every record of an indicator; withdrawn ones are left out."""
@@ -148,22 +144,25 @@ class Ledger:
         live = (actions if wanted is None else actions.filter(wanted))["path"].to_pylist()
         if not live:
             return _AS_READ.empty_table()
-        try:
-            parts = [
-                pq.read_table(
-                    self.folder / p,
-                    columns=_AS_READ.names,
-                    read_dictionary=list(WORDS),
-                    partitioning=None,
-                    use_threads=False,
-                )
-                for p in sorted(live)
-            ]
-        except (OSError, pa.ArrowException) as e:
-            raise LedgerError(
-                "ledger", f"a data file is missing or damaged ({type(e).__name__})", "Restore its folder."
-            ) from None
+        parts = [self._file(p, _AS_READ.names) for p in sorted(live)]
         return pa.concat_tables(parts, promote_options="permissive")
+
+    def _file(self, path: str, columns: list[str]) -> pa.Table:
+        try:
+            return pq.read_table(
+                self.folder / path, columns=columns, read_dictionary=list(WORDS), partitioning=None, use_threads=False
+            )
+        except (OSError, pa.ArrowException) as e:
+            problem = f"a data file is missing or damaged ({type(e).__name__})"
+            raise LedgerError("ledger", problem, "Restore its folder.") from None
+
+
+def earliest_events(records: pa.Table) -> pa.Table:
+    """For each department and known_date, the earliest event_date told that day."""
+    plain = records.select(["department", "known_date", "event_date"])
+    plain = plain.set_column(0, "department", plain["department"].cast(pa.string()))
+    told = plain.group_by(["department", "known_date"]).aggregate([("event_date", "min")])
+    return told.rename_columns(["department", "known_date", "event_date"])
 
 
 def shard_of(household_id: pa.ChunkedArray, shards: int) -> npt.NDArray[np.int32]:
@@ -178,7 +177,7 @@ def shard_of(household_id: pa.ChunkedArray, shards: int) -> npt.NDArray[np.int32
 def identities(records: pa.Table, codes: Mapping[str, int]) -> npt.NDArray[np.int64]:
     """One number for each record, equal where two rows are versions of the same one.
 
-    A record is who, what and when, unless its source numbers its records: then the number alone decides. `codes`
+    A record is who, what and when, unless its source numbers its records: then household and number decide. `codes`
     numbers the indicators, of which there must be fewer than 4,096.
     """
     _, household = ranked(records["household_id"])
@@ -188,7 +187,9 @@ def identities(records: pa.Table, codes: Mapping[str, int]) -> npt.NDArray[np.in
     day = days(records["event_date"]).astype(np.int64)
     who = np.unique((household << 32) | (person + 1), return_inverse=True)[1].astype(np.int64)
     natural = (who << 36) | (indicator << 24) | (day + 2**22)
-    numbered = (np.int64(1) << 62) | (told << 12) | indicator
+    numbered = (
+        (np.int64(1) << 62) | (np.unique((household << 32) | (told + 1), return_inverse=True)[1] << 12) | indicator
+    )
     return np.where(told >= 0, numbered, natural)
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +24,15 @@ class Published:
 def run(county: County, as_of: str | AsOf, *, language: Language | None = None) -> Published:
     """Takes in what lies in the deliveries folder, and publishes the warning list of one as-of, whole or not at all."""
     month = AsOf.parse(as_of)
-    deliveries = county.workspace.deliveries
-    receipts = county.intake(p for p in deliveries.glob("*") if p.suffix.lower() in (".csv", ".parquet"))
+    receipts = county.intake(county.waiting())
     warnings = county.warning_list(month, language=language)
     county.progress("writing the list")
     folder = county.workspace.lists / str(month)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    half = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
+    for left in folder.parent.glob(f".part-{month}*"):  # by a run that was killed
+        shutil.rmtree(left)
+    half = folder.with_name(f".part-{month}")
+    half.mkdir()
     write_csv(warnings, half / "warnings.csv")
     write_workbook(warnings, half / "warnings.xlsx")
     _replace(half, folder)

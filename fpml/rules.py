@@ -15,10 +15,9 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a hit rests on: a feature, its value in stored units, and the threshold in force in the feature's unit."""
+    """What a hit rests on: a feature, and the threshold in force that its value was held against."""
 
     feature: str
-    value: float
     comparison: str
     threshold: Decimal
 
@@ -36,16 +35,15 @@ def any_hit(hit: dict[str, Bools], rows: int) -> Bools:
     return out
 
 
-def evidence(rule: Rule, histories: pa.Table, row: int) -> tuple[Evidence, ...]:
-    """What a hit on one row rests on: every condition that holds there."""
-    out = []
-    day = histories["as_of"][row].as_py()
-    for condition in (*rule.all, *rule.any):
-        value = histories[condition.feature][row].as_py()
-        if value is not None:
-            threshold = threshold_on(condition, day)
-            out.append(Evidence(condition.feature, value, condition.comparison, threshold))
-    return tuple(out)
+def evidence(rule: Rule, histories: pa.Table, row: int, catalogue: Catalogue) -> tuple[Evidence, ...]:
+    """What a hit on one row rests on: the last condition that holds there on each feature."""
+    one = histories.slice(row, 1)
+    day = one["as_of"][0].as_py()
+    held = {}
+    for c in (*rule.all, *rule.any):
+        if condition_holds(c, one, catalogue.decimals(c.feature))[0][0]:
+            held[c.feature] = Evidence(c.feature, c.comparison, threshold_on(c, day))
+    return tuple(held.values())
 
 
 def _hits(rule: Rule, histories: pa.Table, catalogue: Catalogue) -> Bools:

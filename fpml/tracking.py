@@ -15,6 +15,8 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """MLflow's own notes on creating its tables are not for our readers."""
+    import mlflow  # noqa: F401  (it sets its own levels when imported)
+
     levels = {n: logging.getLogger(n).level for n in ("mlflow", "alembic")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)

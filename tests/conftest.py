@@ -59,7 +59,7 @@ def policy(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, generate: Generate) -> fpml.County:
-    """300 generated households over 20 months, taken in (known 2021-01 to 2022-08). Not to be changed: see `demo_copy`."""
+    """300 generated households over 20 months, known 2021-01 to 2022-08. Not to be changed: see `demo_copy`."""
     root = fpml.init(tmp_path_factory.mktemp("demo") / "county").root
     county = fpml.open(root)
     county.intake(generate(county.workspace.deliveries, households=300, months=20), today=TODAY)

@@ -37,7 +37,7 @@ def standing(versions: Sequence[Version], as_of: date) -> list[Version]:
         if v.record is None:
             key: tuple[object, ...] = ("natural", v.household, v.person, v.indicator, v.event)
         else:
-            key = ("numbered", v.indicator, v.record)
+            key = ("numbered", v.household, v.indicator, v.record)
         latest[key] = v
     return [v for v in latest.values() if v.value is not None]
 

@@ -58,7 +58,7 @@ class Stages:
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         told.add_row("all", f"{sum(s for _, s, _ in self.rows):.1f}", "", "")
-        told.caption = f"peak memory {own / 2**20:.2f} GiB (largest child process {children / 2**20:.2f} GiB)"
+        told.caption = f"peak memory {own / 1e6:.2f} GB (largest child {children / 1e6:.2f} GB)"
         return told
 
 
@@ -105,7 +105,7 @@ def apart(rows: pd.DataFrame, title: str) -> Table:
 
 
 def same_head(county: County, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Whether the head's sex and age agree at both ends of each row's link; where not, another family may live there."""
+    """Whether the head's sex and age agree at both ends of each row's link; if not, another family may live there."""
     out = np.zeros(len(rows), bool)
     for (quarter, horizon), asked in rows.groupby(["quarter", "horizon"]):
         now = as_of(str(quarter))
@@ -120,7 +120,7 @@ def _heads(county: County, at: AsOf) -> pd.DataFrame:
     histories = county.at(at)
     head = {
         "age": features.natural(histories, "head_age__last__3m", county.catalogue),
-        "woman": features.natural(histories, "head_is_woman__count__3m", county.catalogue),
+        "woman": features.natural(histories, "head_is_woman__last__3m", county.catalogue),
     }
     return pd.DataFrame(head, index=pd.Index(histories["household_id"].to_pandas()))
 
@@ -142,9 +142,8 @@ def run(panel: Path, where: Path) -> None:
 
     columns = ["household_id", "quarter", "horizon", "agglomeration", "poor_now", "poor_before", "poor_then", "split"]
     rows = pd.read_parquet(target, columns=columns).query("split == 'test' and poor_now == 0").reset_index(drop=True)
-    unseen = frozenset(
-        pd.read_parquet(target, columns=["household_id", "split"]).query("split == 'test'")["household_id"]
-    )
+    sides = pd.read_parquet(target, columns=["household_id", "split"])
+    unseen = frozenset(sides.query("split == 'test'")["household_id"])
     scored = {}
     for name in ("new_poverty", "relapse"):
         with stages.stage(f"{name}: learnt from the training side") as counted:

@@ -48,10 +48,10 @@ class _Homes:
             360121000000 + 1000 * (1 + rng.integers(0, villages, n) // 10) + 1 + rng.integers(0, villages, n) % 10
         )
         self.members = 1 + rng.binomial(5, 0.48, n)
-        self.labourers = np.minimum(self.members, rng.binomial(3, 0.6, n))
+        self.labourers = np.minimum(self.members, 1 + rng.binomial(2, 0.5, n)) * (rng.random(n) > 0.03)
         self.formerly_poor = rng.random(n) < 0.3
         level = rng.normal(0, 0.45, n) - 0.35 * self.formerly_poor
-        self.wage = np.where(self.labourers > 0, 1900 * self.labourers * np.exp(level), 0.0)
+        self.wage = np.where(self.labourers > 0, 2300 * self.labourers * np.exp(level), 0.0)
         self.farm = 5200 * np.exp(rng.normal(0, 0.5, n) + 0.3 * level)
         self.savings = 9000 * np.exp(rng.normal(0, 0.8, n) + level)
         self.ill = np.zeros(n, np.int64)
@@ -69,10 +69,10 @@ class _Homes:
                     ("formerly_poor", self.formerly_poor.astype(int)),
                 )
             )
-        frail = 0.010 + 0.01 * (self.labourers <= 1)
+        frail = 0.004 + 0.006 * (self.labourers <= 1)
         begins_ill = (self.ill == 0) & (rng.random(n) < frail)
         self.ill = np.where(begins_ill, rng.integers(4, 14, n), np.maximum(self.ill - 1, 0))
-        loses = (self.jobless == 0) & (self.labourers > 0) & (rng.random(n) < 0.012 + 0.01 * (self.ill > 0))
+        loses = (self.jobless == 0) & (self.labourers > 0) & (rng.random(n) < 0.006 + 0.01 * (self.ill > 0))
         self.jobless = np.where(loses, rng.integers(2, 10, n), np.maximum(self.jobless - 1, 0))
         working = (self.jobless == 0) * np.where(self.ill > 0, 0.6, 1.0)
         wage = self.wage * working * np.exp(rng.normal(0, 0.15, n)) * (0.6 if (t % 12) in (0, 1) else 1.0)
@@ -80,7 +80,7 @@ class _Homes:
         medical = np.where(
             self.ill > 0, rng.gamma(1.2, 1500, n), np.where(rng.random(n) < 0.15, rng.gamma(1, 250, n), 0)
         )
-        fees = np.where((t % 12 == 8) & (rng.random(n) < 0.08), rng.gamma(3, 3000, n), 0.0)
+        fees = np.where((t % 12 == 8) & (rng.random(n) < 0.05), rng.gamma(3, 2000, n), 0.0)
         self.savings = np.maximum(0, self.savings + 0.35 * wage + 0.3 * farm - medical - fees - 120 * self.members)
         self.wage *= np.exp(rng.normal(-0.001, 0.02, n))
         for name, value in (

@@ -22,7 +22,7 @@ def run(where: Path, *, households: int = 1500) -> int:
     profile = yaml.safe_load(county.read_text(encoding="utf-8"))
     profile |= {
         "simulated": True,
-        "visits": 60,
+        "visits": 100,
         "name": {"zh": "演示县（模拟）", "en": "demonstration county (simulated)"},
     }
     county.write_text(yaml.safe_dump(profile, allow_unicode=True, sort_keys=False), encoding="utf-8")

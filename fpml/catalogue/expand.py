@@ -54,6 +54,10 @@ def expand(
     all_of = Expansion(indicators, features, {**in_lines, **derived})
     for name in sorted(set(in_lines) & set(derived)):
         all_of.faults.append(Fault(f"features.yaml @ {name}", "the name of a computed feature", "Choose another."))
+    for name, d in derived.items():
+        if d.group and d.group not in indicators and d.group not in derived:
+            remedy = did_you_mean(d.group, [*indicators, *derived])
+            all_of.faults.append(Fault(f"features.yaml @ {name}.group", f"unknown group `{d.group}`", remedy))
     region = [county.line.region] if county.line.region else []
     for place in (county.village, *region, *(d.place for d in derived.values() if d.place)):
         all_of.resolve(f"{place}__last__ever", f"county.yaml or features.yaml @ {place}")

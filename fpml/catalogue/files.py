@@ -13,7 +13,7 @@ Place = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that leaves numbers with a point as text, so that a threshold stays exactly what was written."""
+    """SafeLoader that leaves numbers as text, so that a threshold stays exactly what was written."""
 
 
 def parse(path: Path, shape: Any) -> Any:
@@ -22,9 +22,11 @@ def parse(path: Path, shape: Any) -> Any:
         raise InputError(path.name, "no such policy file", f"Write it, or copy the default profile's {path.name}.")
     try:
         text = path.read_text(encoding="utf-8-sig")
-        if any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, Loader=_Loader)):
-            # A few nested aliases can stand for more text than any memory holds.
-            raise PolicyError([Fault(path.name, "a YAML alias", "Write the value out.")])
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.AliasEvent):
+                # A few nested aliases can stand for more text than any memory holds.
+                at = event.start_mark.line + 1 if event.start_mark else 1
+                raise PolicyError([Fault(f"{path.name}:{at}", "a YAML alias", "Write the value out.")])
         node = yaml.compose(text, Loader=_Loader)
     except UnicodeDecodeError as e:
         raise PolicyError([Fault(path.name, f"not UTF-8 (byte {e.start})", "Save it as UTF-8.")]) from None
@@ -34,8 +36,12 @@ def parse(path: Path, shape: Any) -> Any:
         raise PolicyError([Fault(f"{path.name}{line}", _yaml_problem(e), "Mind the indentation and quotes.")]) from None
     lines: dict[Place, int] = {}
     faults = list(_walk(node, (), lines, path.name)) if node else []
-    loaded = _Loader(text).get_single_data() if not faults else {}
     if not faults:
+        try:
+            loaded = _Loader(text).get_single_data()
+        except (yaml.YAMLError, ValueError, TypeError) as e:
+            fault = Fault(path.name, f"a value that cannot be read ({e.__class__.__name__})", "Mind dates and tags.")
+            raise PolicyError([fault]) from None
         try:
             return TypeAdapter(shape).validate_python(loaded)
         except ValidationError as e:
@@ -53,6 +59,9 @@ def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], file: str) -> 
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                yield Fault(f"{file}:{key.start_mark.line + 1}", "a key that is no word", "Write a single word.")
+                continue
             if key.value in seen:
                 where = f"{file}:{key.start_mark.line + 1} @ {_dotted((*place, key.value))}"
                 yield Fault(where, "the key stands twice", "Keep one of the two.")
@@ -93,4 +102,6 @@ def _as_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-_Loader.add_constructor("tag:yaml.org,2002:float", _as_text)
+# Types are decided by what a place asks for, not by how a word looks: `yes` is no number, 10:30 is not 630.
+for _tag in ("float", "int", "bool"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _as_text)

@@ -29,10 +29,12 @@ class Wording(Policy):
     window_ago: str
     ever: str
     feature: str
+    event: str
     in_lines: str
     lines: str
     unknown: str
     months: str
+    records: str
     words: dict[str, str]
 
     def span(self, window: Window) -> str:
@@ -99,7 +101,8 @@ class Catalogue:
         words = self.wording[language]
         if name in self.features:
             f = self.features[name]
-            return words.feature.format(
+            of_event = self.indicators[f.indicator].kind == "event" and f.reduction == "count"
+            return (words.event if of_event else words.feature).format(
                 indicator=self.indicators[f.indicator].name.said(language),
                 reduction=words.reductions[f.reduction],
                 window=words.span(f.window),
@@ -113,7 +116,9 @@ class Catalogue:
         f = self.features[name]
         if f.reduction == "months_since":
             return self.wording[language].months
-        return "" if f.reduction == "count" else self.indicators[f.indicator].unit.said(language)
+        if f.reduction == "count" and self.indicators[f.indicator].kind != "event":
+            return self.wording[language].records
+        return self.indicators[f.indicator].unit.said(language)
 
     def decimals(self, name: str) -> int:
         """By how many decimal places a stored feature is shifted: 2 where the history holds fen."""

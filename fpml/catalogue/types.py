@@ -237,7 +237,15 @@ class MonitoringLine(Policy):
     region: str | None = None
     source: str
     mark: Literal["stated", "found", "assumed", "derived"]
-    values: dict[str, tuple[DatedValue, ...]] = Field(min_length=1)
+    values: dict[str, Annotated[tuple[DatedValue, ...], Field(min_length=1)]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        for region, steps in self.values.items():
+            days = [s.from_ for s in steps]
+            if days != sorted(set(days)):
+                raise ValueError(f"the dated values of region {region} must stand in order, each day once")
+        return self
 
 
 class OutcomeDefinition(Policy):
@@ -249,7 +257,7 @@ class OutcomeDefinition(Policy):
     name: Words
     at_risk: tuple[Condition, ...] = Field(min_length=1)
     fall: Condition
-    horizons: tuple[int, ...] = Field(min_length=1)
+    horizons: tuple[Annotated[int, Field(ge=1, le=60)], ...] = Field(min_length=1)
     observed: Literal["at", "within"] = "within"
     known_after_months: int = Field(default=0, ge=0, le=36)
 
@@ -260,7 +268,7 @@ class County(Policy):
     name: Words
     language: Language = "zh"
     simulated: bool = False
-    as_of_months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = tuple(range(1, 13))
+    as_of_months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(default=tuple(range(1, 13)), min_length=1)
     watched: Condition
     village: str
     visits: int = Field(ge=1)

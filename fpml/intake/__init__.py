@@ -14,7 +14,7 @@ from fpml.intake.check import ALREADY_KNOWN, NUMBER, REASONS, Checked, check, co
 from fpml.intake.read import fingerprint, read
 from fpml.ledger import Ledger
 
-__all__ = ["REASONS", "Receipt", "take_in"]
+__all__ = ["REASONS", "Receipt", "fingerprint", "take_in"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,6 @@ def take_in(path: Path, ledger: Ledger, catalogue: Catalogue, *, quarantine: Pat
     """
     delivery = fingerprint(path)
     rows = read(path)
-    if ledger.has(delivery):
-        return Receipt(path.name, delivery, rows.num_rows, 0, 0, rows.num_rows, {})
     typed, sort = check(rows, catalogue, today=today)
     checked = compare(typed, sort, _overlapping(typed.filter(pa.array(sort.open)), ledger), catalogue)
     quarantined = {reason: checked.count(number) for reason, number in NUMBER.items()}
@@ -54,7 +52,9 @@ def take_in(path: Path, ledger: Ledger, catalogue: Catalogue, *, quarantine: Pat
     # The refused rows first: if the next step never comes, the next run writes the same file again.
     _set_apart(rows, checked, path, quarantine / f"{delivery}.parquet")
     accepted = checked.accepted.append_column("delivery", pa.repeat(pa.scalar(delivery), checked.accepted.num_rows))
-    ledger.append(accepted, delivery)
+    if accepted.num_rows or not ledger.has(delivery):
+        # Rows refused before may be taken in when their file comes again: each such time is an append of its own.
+        ledger.append(accepted, f"{delivery}-{receipt.already_known}" if ledger.has(delivery) else delivery)
     return receipt
 
 
@@ -72,6 +72,7 @@ def _set_apart(rows: pa.Table, checked: Checked, path: Path, target: Path) -> No
     """Writes the refused rows as they were delivered, with file, row number, reason and remedy; whole or not at all."""
     refused = checked.reason > ALREADY_KNOWN
     if not refused.any():
+        target.unlink(missing_ok=True)
         return
     names = {number: reason for reason, number in NUMBER.items()}
     reason = [names[int(r)] for r in checked.reason[refused]]

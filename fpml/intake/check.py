@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from fpml.catalogue import Catalogue
 from fpml.intake.read import text
-from fpml.ledger import days, identities
+from fpml.ledger import days, identities, indicator_codes, ranked
 
 Bools = npt.NDArray[np.bool_]
 PLACES = 4
@@ -27,10 +27,13 @@ REASONS = {
     "too_many_decimals": "Round to the decimals that the indicator has.",
     "out_of_range": "The number is too large to be true: check it and its unit.",
     "negative": "The value cannot be below zero.",
+    "no_event": "An event is told when it happened: leave the row out, or withdraw the record.",
     "unknown_code": "Use one of the codes in policy/indicators.yaml.",
+    "other_household": "The record was told of another household: withdraw it there, and send it with a new number.",
     "conflict": "Two values for one fact, known on the same day: send the right one with a later known date.",
 }
 LARGEST = 10**12
+EARLIEST = date(1900, 1, 1)
 
 
 ACCEPTED, ALREADY_KNOWN = 0, 1
@@ -97,6 +100,8 @@ def check(rows: pa.Table, catalogue: Catalogue, *, today: date) -> tuple[pa.Tabl
     value, withdrawn = _values(rows["value"], decimals, sort)
     unsigned = of_indicator([k.kind in ("count", "status", "event") for k in kinds], bool).astype(bool)
     sort.refuse(unsigned & (value < 0), "negative")
+    happened = of_indicator([k.kind == "event" for k in kinds], bool).astype(bool)
+    sort.refuse(happened & (value == 0) & ~withdrawn, "no_event")
     for i, kind in enumerate(kinds):
         if kind.codes is not None:
             sort.refuse((at == i) & ~np.isin(value, list(kind.codes)) & ~withdrawn, "unknown_code")
@@ -139,13 +144,33 @@ def compare(typed: pa.Table, sort: "_Sorter", ledger: pa.Table | None, catalogue
     quarrel = np.zeros(group.max(initial=-1) + 1, bool)
     np.logical_or.at(quarrel, group[~same], True)
     conflict = fresh & (np.where(in_ledger, ~same, quarrel[group]))
-    known_already = fresh & ~conflict & (np.arange(order.size) != first)
-    for where, reason in ((conflict, NUMBER["conflict"]), (known_already, ALREADY_KNOWN)):
+    elsewhere = fresh & _told_of_another(both, catalogue)[order]
+    conflict &= ~elsewhere
+    known_already = fresh & ~conflict & ~elsewhere & (np.arange(order.size) != first)
+    for where, reason in (
+        (conflict, NUMBER["conflict"]),
+        (elsewhere, NUMBER["other_household"]),
+        (known_already, ALREADY_KNOWN),
+    ):
         sort.reason[candidates[order[where] - old.num_rows]] = reason
-    accepted = fresh & ~conflict & ~known_already
-    earlier = np.zeros(order.size, bool)
-    earlier[1:] = who[order][1:] == who[order][:-1]
-    return Checked(typed.filter(pa.array(sort.open)), sort.reason, int((accepted & earlier).sum()))
+    accepted = fresh & ~conflict & ~elsewhere & ~known_already
+    standing = np.flatnonzero(accepted | ~fresh)
+    again = who[order][standing[1:]] == who[order][standing[:-1]]
+    corrected = int((again & accepted[standing[1:]]).sum())
+    return Checked(typed.filter(pa.array(sort.open)), sort.reason, corrected)
+
+
+def _told_of_another(both: pa.Table, catalogue: Catalogue) -> Bools:
+    """Numbered records that came first, in the ledger or in this delivery, for another household."""
+    _, told = ranked(both["record_id"])
+    _, household = ranked(both["household_id"])
+    numbered = np.flatnonzero(told >= 0)
+    out = np.zeros(both.num_rows, bool)
+    if numbered.size:
+        record = told[numbered] * 4096 + indicator_codes(both["indicator"], catalogue.codes)[numbered]
+        _, first, where = np.unique(record, return_index=True, return_inverse=True)
+        out[numbered] = household[numbered] != household[numbered][first][where]
+    return out
 
 
 def _bools(column: pa.Array | pa.ChunkedArray) -> Bools:
@@ -157,7 +182,8 @@ def _bools(column: pa.Array | pa.ChunkedArray) -> Bools:
 def _dates(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Days, null where the cell is not one."""
     if pa.types.is_temporal(column.type):
-        return column.cast(pa.date32(), safe=False)
+        day = column.cast(pa.date32(), safe=False)
+        return pc.if_else(pc.greater_equal(day, pa.scalar(EARLIEST)), day, None)
     words = text(column)
     shaped = pc.match_substring_regex(words.dictionary, r"^(19|20)\d\d-\d\d-\d\d$")
     day = pc.strptime(pc.if_else(shaped, words.dictionary, None), format="%Y-%m-%d", unit="s", error_is_null=True)
@@ -169,7 +195,7 @@ def _dates(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 def _values(
     column: pa.ChunkedArray, decimals: npt.NDArray[np.int64], sort: "_Sorter"
 ) -> tuple[npt.NDArray[np.int64], Bools]:
-    """Values as integers in stored units, and which rows withdraw their record (the word `withdrawn`, or null)."""
+    """Values as integers in stored units, and which rows withdraw their record (the word `withdrawn`)."""
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         return _from_numbers(column, decimals, sort)
     cells = text(column)
@@ -201,14 +227,17 @@ def _values(
 def _from_numbers(
     column: pa.ChunkedArray, decimals: npt.NDArray[np.int64], sort: "_Sorter"
 ) -> tuple[npt.NDArray[np.int64], Bools]:
-    """The same for a column of numbers: a float must lie within a millionth of a stored unit."""
-    withdrawn = _bools(pc.is_null(column))
+    """The same for a column of numbers: a float must lie within a millionth of a stored unit.
+
+    An empty cell is no number: to withdraw a record, the column is delivered as text.
+    """
     raw = pc.fill_null(column, 0).to_numpy()
-    finite = np.isfinite(raw)
+    finite = np.isfinite(raw) & _bools(pc.is_valid(column))
     sort.refuse(~finite, "not_a_number")
-    large = finite & (np.abs(raw) >= LARGEST)
+    large = finite & ((raw >= LARGEST) | (raw <= -LARGEST))
     sort.refuse(large, "out_of_range")
     shifted = np.where(finite & ~large, raw, 0) * 10.0**decimals
     value = np.rint(shifted).astype(np.int64)
-    sort.refuse(np.abs(shifted - value) > np.maximum(1e-6, np.abs(shifted) * 1e-12), "too_many_decimals")
-    return value, withdrawn
+    precision = 1e-7 if column.type in (pa.float32(), pa.float16()) else 1e-12
+    sort.refuse(np.abs(shifted - value) > np.maximum(1e-6, np.abs(shifted) * precision), "too_many_decimals")
+    return value, np.zeros(value.size, bool)

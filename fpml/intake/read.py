@@ -1,6 +1,7 @@
 """A delivery file -> a table of its rows, still as delivered; a file that cannot be read whole is refused whole."""
 
 import hashlib
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ def read(path: Path) -> pa.Table:
     else:
         raise DeliveryError(path.name, f"a {path.suffix or 'nameless'} file", "Deliver .csv or .parquet.")
     _check_columns(path, table.column_names)
+    _check_types(path, table)
     for name in OPTIONAL:
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
@@ -75,8 +77,10 @@ def _csv(path: Path) -> tuple[pa.Table, list[int]]:
         return "skip"
 
     try:
-        header = path.open(encoding="utf-8-sig").readline()
-        names = [c.strip().strip('"') for c in header.rstrip("\r\n").split(",")]
+        with path.open(encoding="utf-8-sig") as lines:
+            names = [c.strip().strip('"') for c in next(lines, "").rstrip("\r\n").split(",")]
+            for _ in lines:  # to its end: bytes that are no UTF-8 are met here, not within the parser
+                pass
         _check_columns(path, names)
         table = pyarrow.csv.read_csv(
             path,
@@ -90,8 +94,8 @@ def _csv(path: Path) -> tuple[pa.Table, list[int]]:
                 quoted_strings_can_be_null=True,
             ),
         )
-    except UnicodeDecodeError as e:
-        raise DeliveryError(path.name, f"not UTF-8 (byte {e.start})", "Save it as UTF-8.") from None
+    except UnicodeDecodeError:
+        raise DeliveryError(path.name, "not UTF-8", "Save it as UTF-8.") from None
     except (OSError, pa.ArrowException) as e:
         raise DeliveryError(
             path.name, f"not a readable CSV file ({type(e).__name__})", "Save it as UTF-8, comma-separated."
@@ -100,21 +104,38 @@ def _csv(path: Path) -> tuple[pa.Table, list[int]]:
 
 
 def _check_columns(path: Path, names: list[str]) -> None:
-    twice = sorted({n for n in names if names.count(n) > 1})
+    """Refuses a header that is not ours. A first row that is none is not shown: its cells may be somebody's."""
+    missing = [n for n in REQUIRED if n not in names]
+    if len(missing) > 2:
+        raise DeliveryError(
+            path.name, "no header row that names the columns", f"Write {', '.join(REQUIRED)} above the rows."
+        )
+    twice = sorted(n for n in COLUMNS if names.count(n) > 1)
     if twice:
         raise DeliveryError(path.name, f"column `{twice[0]}` stands twice", "Keep one of the two.")
-    missing = [n for n in REQUIRED if n not in names]
     unknown = [n for n in names if n not in COLUMNS]
     if missing:
-        near = did_you_mean(missing[0], unknown) if unknown else ""
-        remedy = f"Rename it back. {near}" if near.startswith("Did") else "Deliver it with " + ", ".join(REQUIRED) + "."
-        raise DeliveryError(
-            path.name,
-            f"no column `{'`, `'.join(missing)}`",
-            remedy.replace("Rename it back. Did you mean", "Was it renamed to").strip(),
-        )
+        near = get_close_matches(missing[0], unknown, n=1)
+        remedy = f"Was it renamed to `{near[0]}`? Rename it back." if near else f"Deliver {', '.join(REQUIRED)}."
+        raise DeliveryError(path.name, f"no column `{'`, `'.join(missing)}`", remedy)
     if unknown:
         raise DeliveryError(path.name, f"unknown column `{unknown[0]}`", did_you_mean(unknown[0], COLUMNS))
+
+
+def _check_types(path: Path, table: pa.Table) -> None:
+    """Refuses a Parquet column of a kind that cannot be what its name says."""
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        worded = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+        if name.endswith("_date"):
+            fits = worded or pa.types.is_date(kind) or pa.types.is_timestamp(kind)
+        elif name == "value":
+            fits = worded or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        else:
+            fits = worded or pa.types.is_integer(kind)
+        if not fits:
+            raise DeliveryError(path.name, f"column `{name}` is of type {kind}", "Deliver text, numbers or dates.")
 
 
 def text(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -78,6 +78,6 @@ def rule_in_words(rule: str, histories: pa.Table, at: int, *, catalogue: Catalog
     parts = [
         f"{value_in_words(e.feature, histories, at, catalogue, language)} "
         f"{sign[e.comparison]} {number_in_words(float(e.threshold))}"
-        for e in evidence(definition, histories, at)
+        for e in evidence(definition, histories, at, catalogue)
     ]
     return f"{definition.name.said(language)} ({'; '.join(parts)})"

@@ -10,7 +10,8 @@ import xlsxwriter
 from fpml.lists.warning_list import FILL_IN, WarningList
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-WIDTHS = {"rank": 6, "household": 24, "village": 12, "listed_by": 12, "rules": 34, "reasons": 52, "eases": 34}
+WIDTHS = {"rank": 6, "household": 16, "village": 13, "listed_by": 9, "rules": 36, "reasons": 58, "eases": 32}
+OTHER_WIDTH, LINE_HEIGHT, HEADER_HEIGHT = 13, 16.5, 62
 
 
 def write_csv(warnings: WarningList, path: Path) -> None:
@@ -70,7 +71,9 @@ def _about(book: xlsxwriter.Workbook, warnings: WarningList) -> None:
 
 def _households(book: xlsxwriter.Workbook, warnings: WarningList) -> None:
     sheet = book.add_worksheet(warnings.title[:31])
-    head = book.add_format({"bold": True, "text_wrap": True, "valign": "vcenter", "border": 1, "bg_color": "#D9D9D9"})
+    head = book.add_format(
+        {"bold": True, "text_wrap": True, "valign": "vcenter", "align": "center", "border": 1, "bg_color": "#D9D9D9"}
+    )
     cell = book.add_format({"text_wrap": True, "valign": "top", "border": 1})
     share = book.add_format({"num_format": "0%", "valign": "top", "border": 1, "align": "center"})
     number = book.add_format({"valign": "top", "border": 1, "align": "center"})
@@ -80,7 +83,8 @@ def _households(book: xlsxwriter.Workbook, warnings: WarningList) -> None:
     columns = list(warnings.titles)
     for j, name in enumerate(columns):
         sheet.write_string(0, j, warnings.titles[name], head)
-        sheet.set_column(j, j, WIDTHS.get(name, 16))
+        sheet.set_column(j, j, WIDTHS.get(name, OTHER_WIDTH))
+    sheet.set_row(0, HEADER_HEIGHT)
     for i, row in enumerate(warnings.rows.itertuples(index=False), start=1):
         most = 1
         for j, (name, value) in enumerate(zip(columns, row, strict=True)):
@@ -88,13 +92,13 @@ def _households(book: xlsxwriter.Workbook, warnings: WarningList) -> None:
                 sheet.write_blank(i, j, None, open_cell)
             elif isinstance(value, str):
                 sheet.write_string(i, j, value, cell)
-                wide = WIDTHS.get(name, 16)
+                wide = WIDTHS.get(name, OTHER_WIDTH)
                 most = max(most, sum(1 + _width(line) // wide for line in value.split("\n")))
             elif value is None or value != value:
                 sheet.write_blank(i, j, None, cell)
             else:
                 sheet.write_number(i, j, value, share if name.startswith("chance") else number)
-        sheet.set_row(i, min(400, 15 * most))
+        sheet.set_row(i, min(400, LINE_HEIGHT * most + 3))
     last = len(warnings.rows)
     verified = columns.index(FILL_IN[0])
     answers = [warnings.words[f"verified_{k}"] for k in ("yes", "partly", "no", "not_met")]
@@ -106,7 +110,7 @@ def _households(book: xlsxwriter.Workbook, warnings: WarningList) -> None:
     sheet.set_landscape()
     sheet.set_paper(9)
     sheet.fit_to_pages(1, 0)
-    sheet.set_footer("&P / &N")
+    sheet.set_footer("&C&P / &N")
     sheet.protect(options={"autofilter": True, "sort": True, "format_columns": True, "format_rows": True})
 
 

@@ -15,7 +15,7 @@ from oracle import Version
 from fpml import features
 from fpml.catalogue import Catalogue, Feature, Window, load
 from fpml.dates import AsOf
-from fpml.ledger import SCHEMA, Ledger
+from fpml.ledger import SCHEMA, Ledger, earliest_events
 
 POLICY = """
 departments.yaml: |
@@ -24,7 +24,8 @@ departments.yaml: |
 indicators.yaml: |
   asked: {name: {en: asked}, department: survey, kind: event, unit: {en: x}, grain: household}
   place: {name: {en: place}, department: survey, kind: status, unit: {en: x}, grain: household}
-  paid: {name: {en: paid}, department: hospital, kind: amount, decimals: 2, unit: {en: yuan}, grain: person, absent: zero}
+  paid: {name: {en: paid}, department: hospital, kind: amount, decimals: 2, unit: {en: yuan}, grain: person,
+         absent: zero}
   aid: {name: {en: aid}, department: survey, kind: amount, decimals: 2, unit: {en: yuan}, grain: person, absent: zero,
         covered_by: asked}
   level: {name: {en: level}, department: survey, kind: level, unit: {en: x}, grain: household}
@@ -127,8 +128,7 @@ def as_table(facts: list[Version], catalogue: Catalogue) -> pa.Table:
 
 
 def reach_of(table: pa.Table) -> features.Reach:
-    told = table.group_by(["department", "known_date"]).aggregate([("event_date", "min")])
-    return features.Reach.of(told.rename_columns(["department", "known_date", "event_date"]))
+    return features.Reach.of(earliest_events(table))
 
 
 def histories(facts: list[Version], catalogue: Catalogue, as_ofs: list[AsOf], shards: int = 1) -> pa.Table:

@@ -166,13 +166,15 @@ def test_a_damaged_log_of_the_ledger_is_told_as_such(county: fpml.County, desk: 
         county.ledger.everything()
 
 
-def test_a_numbered_record_moved_to_another_household_leaves_the_first(county: fpml.County, desk: Any) -> None:
+def test_a_numbered_record_told_of_another_household_is_refused_until_it_is_withdrawn(
+    county: fpml.County, desk: Any
+) -> None:
     # Of these households some pairs lie in one shard and some in two: where they lie must not matter.
     houses = [(f"A{i}", f"B{i}") for i in range(6)]
     first = [cost(a, "20000", record=f"bill{i}") for i, (a, _) in enumerate(houses)]
     moved = [cost(b, "20000", known="2024-04-30", record=f"bill{i}") for i, (_, b) in enumerate(houses)]
     watched = [members(h) for pair in houses for h in pair]
-    take(county, desk.csv(EARLY, *watched, *first, *moved))
-    assert set(values(county, "2024-04")) == {"HFILLER"} | {b for _, b in houses}
-    hit = county.hits("2024-04")
-    assert set(hit["household_id"]) == {b for _, b in houses}
+    (receipt,) = county.intake([desk.csv(EARLY, *watched, *first, *moved)], today=date(2024, 6, 30))
+    assert receipt.quarantined == {"other_household": len(houses)}
+    assert set(values(county, "2024-04")) == {"HFILLER"} | {a for a, _ in houses}
+    assert set(county.hits("2024-04")["household_id"]) == {a for a, _ in houses}

@@ -1,0 +1,111 @@
+"""Figures that mean what they say, and leakage checks that see a planted leak."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fpml import measure
+from fpml.county import County
+from fpml.dates import AsOf
+from fpml.measure import leakage
+
+AS_OF = AsOf.parse("2023-06")
+
+
+def records(county: County) -> pa.Table:
+    return county.ledger.everything()
+
+
+def test_visits_take_the_highest_scores_of_each_occasion() -> None:
+    score = np.array([0.1, 0.9, 0.5, 0.4, 0.3, 0.8])
+    occasion = np.array([0, 0, 0, 1, 1, 1])
+    assert measure.visited(score, occasion, 1).tolist() == [False, True, False, False, False, True]
+    y = np.array([1, 1, 0, 0, 1, 1])
+    assert measure.found(y, measure.visited(score, occasion, 1)) == 0.5
+    assert measure.precision(y, measure.visited(score, occasion, 1)) == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_draws_take_whole_villages(seed: int) -> None:
+    village = np.random.default_rng(seed).integers(0, 5, 40)
+    whole = {v: int((village == v).sum()) for v in np.unique(village)}
+    for rows in measure.draws(village, times=5, seed=seed):
+        for v, n in zip(*np.unique(village[rows], return_counts=True), strict=True):
+            assert n % whole[v] == 0
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(1)
+    covered = 0
+    for i in range(200):
+        village = np.repeat(np.arange(60), 10)
+        x = rng.normal(0, 1, 60)[village] + rng.normal(0, 1, 600)
+        told = measure.interval(lambda r, x=x: float(x[r].mean()), village, times=200, seed=i)  # type: ignore[misc]
+        covered += told.low <= 0 <= told.high
+    assert 0.90 <= covered / 200 <= 0.985
+
+
+def test_calibration_cells_hold_every_row_once() -> None:
+    rng = np.random.default_rng(2)
+    p = rng.uniform(0, 0.3, 5000)
+    y = (rng.random(5000) < p).astype(np.int64)
+    cells = measure.calibration_table(y, p, least_events=50)
+    assert sum(c["rows"] for c in cells) == 5000
+    assert sum(c["events"] for c in cells) == y.sum()
+    assert all(c["events"] >= 50 for c in cells)
+    assert sum(c["expected"] for c in cells) == pytest.approx(p.sum())
+
+
+def test_swapping_futures_is_seen_only_by_a_leak(trained: County) -> None:
+    model = trained.models(AS_OF)["new_poverty"]
+    clean = leakage.check_swap(records(trained), trained.catalogue, model, AS_OF, seed=1)
+    assert clean.bit_equal
+    assert clean.clean, str(clean)
+    planted = leakage.check_swap(
+        records(trained), trained.catalogue, model, AS_OF, seed=1, build=leakage.built_with_a_leak(3)
+    )
+    assert not planted.bit_equal
+    assert not planted.clean
+
+
+def test_a_swap_keeps_every_record_and_what_was_known(trained: County) -> None:
+    before, after = (t.to_pandas() for t in (records(trained), leakage.swapped_after(records(trained), AS_OF, seed=3)))
+    early = pd.to_datetime(before["known_date"]) <= pd.Timestamp(AS_OF.date)
+    assert (before.loc[early, "household_id"].astype(str) == after.loc[early, "household_id"].astype(str)).all()
+    assert (
+        before.loc[~early, "household_id"].astype(str) != after.loc[~early, "household_id"].astype(str)
+    ).mean() > 0.9
+    assert before["value"].equals(after["value"])
+
+
+def test_corrections_known_later_are_seen_only_by_a_leak(trained: County) -> None:
+    assert leakage.check_late_records(records(trained), trained.catalogue, AS_OF, seed=2).clean
+    planted = leakage.built_with_a_leak(3)
+    assert not leakage.check_late_records(records(trained), trained.catalogue, AS_OF, seed=2, build=planted).clean
+
+
+def test_shuffled_labels_teach_nothing_unless_rows_overlap(trained: County) -> None:
+    histories = trained.histories(*trained.as_ofs())
+    as_of = AsOf.parse("2023-06")
+
+    def check(overlap: bool) -> leakage.Verdict:
+        return leakage.check_shuffled_labels(
+            histories, trained.catalogue, "new_poverty", 3, as_of, seed=1, overlap=overlap
+        )
+
+    assert check(False).clean, str(check(False))
+    assert not check(True).clean
+
+
+def test_the_backtest_ranks_chance_last_and_judges_only_what_came_later(trained: County) -> None:
+    told = trained.backtest("new_poverty", first="2023-06", times=50)[3]
+    assert told.loc["fpml", "AUC"] > 0.6
+    assert abs(told.loc["chance", "AUC"] - 0.5) < 0.15
+    assert told.loc["fpml", "ours minus it"] == 0
+    report = (trained.workspace.reports / "backtest-new_poverty-3m.json").read_text(encoding="utf-8")
+    assert '"simulated": true' in report
+    assert "D0000" not in report

@@ -1,0 +1,174 @@
+"""The model: exact contributions, calibration that never reorders, saved as text, learnt only from what had matured."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import shap
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fpml import features
+from fpml.county import County
+from fpml.dates import AsOf
+from fpml.errors import InputError, NotYetError, PolicyError
+from fpml.risk import Calibration, RiskModel, contributions, fit, fit_calibration, load_definition
+
+ORIGIN = AsOf.parse("2023-06")
+
+
+@pytest.fixture(scope="module")
+def model(trained: County) -> RiskModel:
+    return next(iter(trained.models("2023-06").values()))
+
+
+def matrix(county: County, model: RiskModel) -> np.ndarray:
+    return features.matrix(county.at(ORIGIN), model.features, county.catalogue)
+
+
+def test_contributions_and_base_sum_to_the_raw_log_odds(trained: County, model: RiskModel) -> None:
+    x = matrix(trained, model)
+    for horizon in model.calibrations:
+        told = contributions(model, x, horizon, trained.catalogue)
+        assert np.abs(told.grouped.sum(axis=1) + told.base - model.raw(x, horizon)).max() < 1e-6
+
+
+def test_contributions_are_those_of_shaps_own_explainer(trained: County, model: RiskModel) -> None:
+    x = matrix(trained, model)[:20]
+    horizon = min(model.calibrations)
+    stacked = np.column_stack([x, np.full(len(x), horizon, np.float32)])
+    one = RiskModel(model.outcome, model.features, model.boosters[:1], model.calibrations, model.learnt, model.policy)
+    import lightgbm as lgb
+
+    # Shap's own trees and arithmetic, not LightGBM's: built from the dumped trees.
+    explainer = shap.TreeExplainer(lgb.Booster(model_str=model.boosters[0]))
+    theirs = explainer(stacked.astype(np.float64)).values
+    ours, _ = one.contributions(x, horizon)
+    assert np.abs(ours - theirs[:, : len(model.features)]).max() < 1e-6
+
+
+def test_every_group_is_an_indicator_or_a_named_group(trained: County, model: RiskModel) -> None:
+    told = contributions(model, matrix(trained, model)[:5], min(model.calibrations), trained.catalogue)
+    assert all(trained.catalogue.group_name(g, "zh") for g in told.groups)
+    assert all(
+        trained.catalogue.group(model.features[i]) == told.groups[g]
+        for g in range(len(told.groups))
+        for i in told.leading[:, g]
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(raw=st.lists(st.floats(-8, 8), min_size=30, max_size=80), seed=st.integers(0, 2**31))
+def test_calibration_never_changes_the_order(raw: list[float], seed: int) -> None:
+    scores = np.array(raw)
+    y = (np.random.default_rng(seed).random(scores.size) < 0.3).astype(np.int8)
+    told = fit_calibration(scores, y)
+    order = np.argsort(scores, kind="stable")
+    assert told.slope > 0
+    assert (np.diff(told(scores)[order]) >= 0).all()
+
+
+def test_calibration_recovers_a_known_distortion() -> None:
+    rng = np.random.default_rng(5)
+    truth = rng.normal(-2, 1, 200_000)
+    y = (rng.random(truth.size) < 1 / (1 + np.exp(-truth))).astype(np.int8)
+    told = fit_calibration((truth - 1) / 2, y)
+    assert told.slope == pytest.approx(2, abs=0.03)
+    assert told.intercept == pytest.approx(1, abs=0.03)
+
+
+def test_a_saved_model_is_text_and_scores_the_same_when_loaded(
+    trained: County, model: RiskModel, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "m")
+    assert {p.suffix for p in (tmp_path / "m").iterdir()} == {".txt", ".json"}
+    back = RiskModel.load(tmp_path / "m")
+    x = matrix(trained, model)
+    horizon = min(model.calibrations)
+    assert (back.probability(x, horizon) == model.probability(x, horizon)).all()
+    assert back.fingerprint == model.fingerprint
+
+
+def test_a_changed_or_damaged_model_is_refused(model: RiskModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "m")
+    card = json.loads((tmp_path / "m" / "model.json").read_text())
+    card["calibrations"][str(min(model.calibrations))]["slope"] = 9.0
+    (tmp_path / "m" / "model.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match="changed since"):
+        RiskModel.load(tmp_path / "m")
+    (tmp_path / "m" / "booster-0.txt").unlink()
+    with pytest.raises(InputError, match="damaged"):
+        RiskModel.load(tmp_path / "m")
+
+
+def test_what_happens_after_the_origin_does_not_change_the_model(trained: County) -> None:
+    definition = trained.definition("new_poverty")
+    everything = trained.histories(*trained.as_ofs())
+    origin = AsOf.parse("2023-04")
+    whole = fit(definition, everything, trained.catalogue, origin=origin)
+    months = features.as_of_months(everything)
+    known = everything.filter(pa.array(months <= origin.month))
+    assert fit(definition, known, trained.catalogue, origin=origin).fingerprint == whole.fingerprint
+
+
+def test_rows_in_another_order_give_the_same_folds(trained: County) -> None:
+    from fpml.risk.model import _stable_numbers
+
+    table = trained.at(ORIGIN)
+    backwards = table.take(pa.array(np.arange(table.num_rows)[::-1]))
+    assert (_stable_numbers(backwards)[::-1] == _stable_numbers(table)).all()
+
+
+def test_households_left_out_are_not_learnt_from(trained: County) -> None:
+    definition = trained.definition("new_poverty")
+    histories = trained.histories(*trained.as_ofs())
+    ids = sorted(set(histories["household_id"].to_pylist()))
+    without = set(ids[::4])
+    all_of = fit(definition, histories, trained.catalogue, origin=ORIGIN)
+    fewer = fit(definition, histories, trained.catalogue, origin=ORIGIN, without=without)
+    assert fewer.learnt.households < all_of.learnt.households
+    kept = histories.filter(pa.array([h not in without for h in histories["household_id"].to_pylist()]))
+    assert fit(definition, kept, trained.catalogue, origin=ORIGIN).learnt == fewer.learnt
+
+
+def test_too_few_falls_is_said_and_no_model_is_made(trained: County) -> None:
+    with pytest.raises(NotYetError, match="known falls"):
+        fit(
+            trained.definition("new_poverty"),
+            trained.histories(*trained.as_ofs()),
+            trained.catalogue,
+            origin=AsOf.parse("2022-01"),
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("outcome: new_poverty|outcome: new_povert", "Did you mean `new_poverty`"),
+        ("learn_horizons: [3, 12]|learn_horizons: [3]", "scored and not learnt"),
+        ("learning_rate: 0.1|learning_rate: 3", "learning_rate"),
+        ("seed:|sed:", "unknown key `sed`"),
+    ],
+)
+def test_a_faulty_definition_is_refused_with_its_place(trained: County, tmp_path: Path, change: str, said: str) -> None:
+    old, new = change.split("|")
+    text = (trained.workspace.definitions / "new_poverty.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "new_poverty.yaml").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(PolicyError, match=r"new_poverty\.yaml") as e:
+        load_definition(tmp_path / "new_poverty.yaml", trained.catalogue)
+    assert said in str(e.value)
+
+
+def test_probabilities_within_a_longer_horizon_are_not_smaller(trained: County) -> None:
+    scores = trained.scores("2023-06")
+    wide = scores.pivot(index=["household_id", "outcome"], columns="horizon", values="probability")
+    wide = wide.dropna()
+    assert (wide[12] >= wide[3]).all()
+
+
+def test_calibration_of_few_events_keeps_the_slope() -> None:
+    assert fit_calibration(np.linspace(-3, 3, 40), (np.arange(40) % 10 == 0).astype(np.int8)).slope == 1
+    assert Calibration(0, 1)(np.array([0.0])) == 0.5
