@@ -19,7 +19,7 @@ from fpml.dates import AsOf
 from fpml.features import Reach, as_of_months, from_ledger, matrix, natural, shard_histories, with_context
 from fpml.ledger import earliest_events, ranked
 from fpml.measure.baselines import logistic_regression
-from fpml.measure.metrics import Interval, auc, interval
+from fpml.measure.metrics import Interval, Ints, auc, interval
 from fpml.outcomes import labels, matured, risk_set
 from fpml.risk import RiskModel
 
@@ -107,11 +107,11 @@ def check_swap(
     own = _outcomes(records, catalogue, model.outcome, horizon, as_of)
     names, partner = partners(records, seed=seed)
     swapped = own.reindex(names[partner]).set_axis(names)
-    y = swapped.reindex(after["household_id"].to_pandas()).fillna(-1).to_numpy(np.int64)
-    rows = np.flatnonzero(risk_set(outcome, after, catalogue).at_risk & (y >= 0))
+    label = swapped.reindex(after["household_id"].to_pandas()).fillna(-1).to_numpy(np.int64)
+    rows = np.flatnonzero(risk_set(outcome, after, catalogue).at_risk & (label >= 0))
     score = model.raw(matrix(after, model.features, catalogue, rows=rows), horizon)
     village = np.nan_to_num(natural(after, f"{catalogue.county.village}__last__ever", catalogue))[rows].astype(np.int64)
-    y = y[rows].astype(np.int64)
+    y: Ints = label[rows].astype(np.int64)
     skill = interval(lambda r: auc(y[r], score[r]), village, times=300, seed=seed)
     return Verdict("futures swapped between households", before.equals(after), skill)
 

@@ -1,0 +1,33 @@
+"""Every notebook runs from top to bottom on a generated county, and none is committed with an output."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+import fpml
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_it_is_committed_without_outputs(path: Path) -> None:
+    assert all(not cell.get("outputs") for cell in nbformat.read(path, as_version=4).cells)
+
+
+@pytest.mark.filterwarnings("default")  # of the notebook server's own libraries
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_it_runs_and_shows_no_household(
+    path: Path, trained: fpml.County, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = shutil.copytree(trained.workspace.root, tmp_path / "county")
+    monkeypatch.setenv("FPML_WORKSPACE", str(root))
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    shown = str([cell.get("outputs") for cell in notebook.cells])
+    households = set(trained.at("2023-06")["household_id"].to_pylist())
+    assert "image/png" in shown
+    assert not [h for h in households if h in shown]
