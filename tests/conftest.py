@@ -144,7 +144,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory, generate: Generate) -> fpm
     settings = yaml.safe_load(profile.read_text(encoding="utf-8")) | {"simulated": True}
     profile.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
     for file in (root / "models").glob("*.yaml"):
-        file.write_text(file.read_text(encoding="utf-8").replace("0.03", "0.1").replace("patience: 60", "patience: 15"))
+        file.write_text(
+            file.read_text(encoding="utf-8").replace("0.03", "0.1").replace("patience: 60", "patience: 15")
+            + "folds: 2\n"
+        )
     county = fpml.open(root)
     county.intake(generate(county.workspace.deliveries, households=1500, months=36))
     county.histories(*county.as_ofs())

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from fpml.catalogue import Catalogue, Language
 from fpml.dates import AsOf
-from fpml.features import as_of_months, matrix, natural
+from fpml.features import as_of_months, matrix
 from fpml.households import condition_holds
 from fpml.lists.rank import Bools, Floats, Ranked, hit_names, rank
 from fpml.lists.reasons import reasons, rule_in_words
@@ -121,14 +121,13 @@ def _rows(
 ) -> pd.DataFrame:
     words = catalogue.wording[language].words
     told = _told(histories, stand, ranked, models, catalogue, language)
-    village = natural(histories, f"{catalogue.county.village}__last__ever", catalogue)
     rows: list[dict[str, Any]] = []
     for place, (at, by) in enumerate(zip(ranked.rows, ranked.listed_by, strict=True), start=1):
         raising, lowering = told.get(int(at), ("", ""))
         line: dict[str, Any] = {
             "rank": place,
             "household": histories["household_id"][int(at)].as_py(),
-            "village": "" if np.isnan(village[at]) else str(int(village[at])),
+            "village": _place(histories, int(at), catalogue, language),
             "listed_by": words[by],
             "rules": "\n".join(
                 rule_in_words(r, histories, int(at), catalogue=catalogue, language=language)
@@ -143,6 +142,13 @@ def _rows(
                 line[f"chance_{h}"] = round(float(probability[at]), 4)
         rows.append(line)
     return pd.DataFrame(rows, columns=list(_titles(models, catalogue, language)))
+
+
+def _place(histories: pa.Table, at: int, catalogue: Catalogue, language: Language) -> str:
+    """The name of a row's village, or its code where the policy has no name; empty where it is not known."""
+    code = histories[f"{catalogue.county.village}__last__ever"][at].as_py()
+    names = catalogue.indicators[catalogue.county.village].codes or {}
+    return "" if code is None else names[code].said(language) if code in names else str(code)
 
 
 def _told(

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fpml.measure.metrics import Floats, Ints
-from fpml.risk.model import Matrix
+from fpml.risk.model import Matrix, threads_for
 
 
 def chance(rows: int, *, seed: int) -> Floats:
@@ -45,5 +45,6 @@ def logistic_regression(x: Matrix, y: Ints, at: Matrix) -> Floats:
 
 def plain_lightgbm(x: Matrix, y: Ints, at: Matrix, *, seed: int) -> Floats:
     """LightGBM as it comes: 100 rounds of its defaults."""
-    parameters = {"objective": "binary", "verbosity": -1, "seed": seed, "deterministic": True, "force_row_wise": True}
+    parameters = {"objective": "binary", "verbosity": -1, "seed": seed, "deterministic": True, "force_col_wise": True}
+    parameters["num_threads"] = threads_for(x)
     return np.asarray(lgb.train(parameters, lgb.Dataset(x, y), 100).predict(at), np.float64)

@@ -24,7 +24,6 @@ def test_it_runs_and_shows_no_household(
 ) -> None:
     root = shutil.copytree(trained.workspace.root, tmp_path / "county")
     monkeypatch.setenv("FPML_WORKSPACE", str(root))
-    monkeypatch.setenv("MPLBACKEND", "agg")
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     shown = str([cell.get("outputs") for cell in notebook.cells])
