@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
 from fpml import month
 from fpml.county import County, open_county
-from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError
+from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, NotYetError
 from fpml.intake import REASONS, Receipt
 from fpml.workspace import init
 
@@ -128,34 +129,48 @@ def receipts_table(receipts: Sequence[Receipt]) -> Table:
 
 def _train(a: argparse.Namespace) -> None:
     county = _open(a)
-    table = Table("model", "learnt up to", "rows", "falls", "households", "fingerprint")
-    answer = []
+    table = Table("model", "learnt up to", "rows", "positive labels", "households", "fingerprint")
+    answer: list[dict[str, Any]] = []
+    not_yet: list[NotYetError] = []
     for name in a.models or county.model_names():
-        m = county.train(name, a.as_of)
-        answer.append({"model": name, "fingerprint": m.fingerprint, **vars(m.learnt)})
-        table.add_row(
-            name,
-            m.learnt.origin,
-            f"{m.learnt.rows:,}",
-            f"{m.learnt.events:,}",
-            f"{m.learnt.households:,}",
-            m.fingerprint,
-        )
+        try:
+            m = county.train(name, a.as_of)
+        except NotYetError as e:
+            not_yet.append(e)
+            continue
+        n = m.learnt
+        answer.append({"model": name, "fingerprint": m.fingerprint, **vars(n)})
+        table.add_row(name, n.origin, f"{n.rows:,}", f"{n.positive_labels:,}", f"{n.households:,}", m.fingerprint)
+    if not_yet and not answer:
+        raise not_yet[0]
+    for missing in not_yet:
+        ERRORS.print(str(missing), markup=False, highlight=False, style="yellow")
     _say(a, answer, table)
 
 
 def _backtest(a: argparse.Namespace) -> None:
-    county, answer = _open(a), []
-    tables = []
+    county = _open(a)
+    answer: list[dict[str, Any]] = []
+    tables: list[Table] = []
+    simulated = " (simulated)" if county.catalogue.county.simulated else ""
     for name in a.models or county.model_names():
-        for horizon, methods in county.backtest(name, first=a.first).items():
-            title = f"{name}, {horizon} months ahead" + (" (simulated)" if county.catalogue.county.simulated else "")
-            table = Table("method", *methods.columns, title=title)
-            for method, row in methods.iterrows():
-                table.add_row(str(method), *("-" if v != v else f"{v:.4f}" for v in row))
-            answer.append({"model": name, "horizon": horizon, "methods": methods.reset_index().to_dict("records")})
-            tables.append(table)
+        for horizon, told in county.backtest(name, first=a.first).items():
+            answer.append({"model": name, "horizon": horizon, **told.as_json()})
+            tables.append(_figures("method", told.methods, f"{name}, {horizon} months ahead{simulated}"))
+            tables.append(
+                _figures("rule", told.rules, f"{name}, {horizon} months ahead: rules at their own visits{simulated}")
+            )
     _say(a, answer, Group(*tables))
+
+
+def _figures(what: str, told: pd.DataFrame, title: str) -> Table:
+    """A data frame of figures for a terminal; what is not a number is a dash."""
+    table = Table(what, *map(str, told.columns), title=title)
+    for name, row in told.iterrows():
+        table.add_row(
+            str(name), *("-" if v != v else f"{v:,.0f}" if v == int(v) and v > 1 else f"{v:.4f}" for v in row)
+        )
+    return table
 
 
 def _month(a: argparse.Namespace) -> None:
@@ -175,13 +190,21 @@ def _explain(a: argparse.Namespace) -> None:
     _say(a, told, json.dumps(told, ensure_ascii=False, indent=1))
 
 
+def _known(county: County) -> list[str]:
+    """The first and the last day on which anything became known; empty before that."""
+    try:
+        return [str(d) for d in county.ledger.known_span()]
+    except NotYetError:
+        return []
+
+
 def _status(a: argparse.Namespace) -> None:
     county = _open(a)
     space, ledger = county.workspace, county.ledger
     answer = {
         "policy": county.catalogue.fingerprint,
         "ledger_version": ledger.version,
-        "known": [str(d) for d in ledger.known_span()] if ledger.version >= 0 else [],
+        "known": _known(county),
         "quarantine_files": len(list(space.quarantine.glob("*.parquet"))),
         "models": sorted(f"{p.parent.name} {p.name}" for p in space.artefacts.glob("*/[0-9]*")),
         "lists": sorted(p.name for p in space.lists.glob("[0-9]*")),

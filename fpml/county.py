@@ -29,6 +29,19 @@ def _silent(_: str) -> None:
     """No progress shown."""
 
 
+@dataclass(frozen=True)
+class Backtest:
+    """One horizon's backtest: a row for each method, and a row for each rule at its own visits."""
+
+    methods: pd.DataFrame
+    rules: pd.DataFrame
+
+    def as_json(self) -> dict[str, object]:
+        """Both tables as lists of rows, for a program; what is not a number is null."""
+        tables = {"methods": self.methods, "rules": self.rules}
+        return {k: json.loads(t.reset_index().to_json(orient="records")) for k, t in tables.items()}
+
+
 @dataclass
 class County:
     """A workspace with its policy and its ledger. Verbs that return histories keep the last ones built."""
@@ -94,6 +107,9 @@ class County:
         if not months:
             raise UsageError("histories", "no as-of given", "Give at least one, as 2024-05.")
         ledger = self.ledger
+        reached = AsOf(month_of(ledger.known_span()[1]))
+        if months[-1] > reached:
+            raise NotYetError(f"as-of {months[-1]}", f"the ledger reaches {reached}", "Take in later deliveries first.")
         key = (ledger.version, self.catalogue.fingerprint, months)
         if key not in self._built:
             self.progress(f"histories at {len(months)} as-of{'s' if len(months) > 1 else ''}")
@@ -164,10 +180,10 @@ class County:
             self.workspace.tracking(),
             name=model,
             folder=folder,
-            params={"origin": str(origin), "policy": fitted.policy, "fingerprint": fitted.fingerprint},
+            params={"origin": str(origin), "policy": self.catalogue.fingerprint, "fingerprint": fitted.fingerprint},
             metrics={
                 "rows": fitted.learnt.rows,
-                "events": fitted.learnt.events,
+                "positive_labels": fitted.learnt.positive_labels,
                 "households": fitted.learnt.households,
                 **{f"calibration_slope_{h}m": c.slope for h, c in fitted.calibrations.items()},
             },
@@ -175,7 +191,7 @@ class County:
         return fitted
 
     def models(self, as_of: str | AsOf) -> dict[str, RiskModel]:
-        """For each outcome, the model trained last that could have been used at the as-of."""
+        """For each outcome that has one, the model trained last that could have been used at the as-of."""
         origin = AsOf.parse(as_of)
         found: dict[str, RiskModel] = {}
         for name in self.model_names():
@@ -187,16 +203,21 @@ class County:
             if folders:
                 newest = max(folders, key=lambda p: (p.name[:7], (p / "model.json").stat().st_mtime_ns, p.name))
                 model = RiskModel.load(newest)
+                if model.meaning != self.catalogue.meaning:
+                    problem = "learnt under a policy in which features or outcomes meant something else"
+                    raise NotYetError(
+                        f"model {name}", problem, f"Run `fpml train {name} --as-of {model.learnt.origin}`."
+                    )
                 found[model.outcome] = model
-        if not found:
-            raise NotYetError("models", f"none was trained by {origin}", f"Run `fpml train --as-of {origin}` first.")
         return found
 
     def scores(self, as_of: str | AsOf) -> pd.DataFrame:
         """One row per household at risk, outcome and horizon (months): the calibrated probability of a fall."""
-        histories = self.at(as_of)
+        histories, models = self.at(as_of), self.models(as_of)
+        if not models:
+            raise NotYetError("models", f"none was trained by {as_of}", f"Run `fpml train --as-of {as_of}` first.")
         parts = []
-        for (outcome, horizon), p in lists.scores(histories, self.models(as_of), self.catalogue).items():
+        for (outcome, horizon), p in lists.scores(histories, models, self.catalogue).items():
             rows = np.flatnonzero(~np.isnan(p))
             households = histories["household_id"].take(pa.array(rows)).to_pandas()
             parts.append(
@@ -252,23 +273,22 @@ class County:
             },
         }
 
-    def backtest(self, model: str, *, first: str | AsOf | None = None, times: int = 500) -> dict[int, pd.DataFrame]:
-        """For each horizon (months), every method held against what came, forward in time; saved under data/reports."""
+    def backtest(self, model: str, *, first: str | AsOf | None = None, times: int = 500) -> dict[int, Backtest]:
+        """For each horizon (months), methods and rules held against what came, forward in time; kept in data/reports."""
         definition = self.definition(model)
         as_ofs = self.as_ofs()
         histories = self._up_to(as_ofs[-1])
         origins = [a for a in as_ofs if not first or a >= AsOf.parse(first)]
         judged = measure.backtest(definition, histories, self.catalogue, self._shown(origins, model))
         out = {}
-        for horizon in self.catalogue.county.outcomes[definition.outcome].horizons:
-            if any(o.horizon == horizon for o in judged):
-                out[horizon] = measure.summary(judged, horizon, self.catalogue.county.visits, times=times)
-                rules = measure.rules_beside(judged, horizon, times=times) if self.catalogue.rules else None
-                self._save_report(f"backtest-{model}-{horizon}m", out[horizon], rules, judged, horizon)
+        for horizon in sorted({o.horizon for o in judged}):
+            methods = measure.summary(judged, horizon, self.catalogue.county.visits, times=times)
+            out[horizon] = Backtest(methods, measure.rules_beside(judged, horizon, times=times))
+            self._save_report(f"backtest-{model}-{horizon}m", out[horizon], judged, horizon)
         return out
 
     def _up_to(self, origin: AsOf) -> pa.Table:
-        """Histories of every as-of up to an origin (perhaps later too), from those built last if they reach as far."""
+        """Histories of every as-of up to an origin (perhaps later too), from those built last if they go as far."""
         for (version, policy, months), table in self._built.items():
             reaches = set(self.as_ofs(origin)) <= set(months)  # type: ignore[call-overload]
             if version == self.ledger.version and policy == self.catalogue.fingerprint and reaches:
@@ -280,22 +300,14 @@ class County:
             self.progress(f"backtest {model} at {origin}")
             yield origin
 
-    def _save_report(
-        self,
-        name: str,
-        methods: pd.DataFrame,
-        rules: pd.DataFrame | None,
-        judged: Sequence[measure.Occasion],
-        horizon: int,
-    ) -> None:
+    def _save_report(self, name: str, told: Backtest, judged: Sequence[measure.Occasion], horizon: int) -> None:
         chosen = [o for o in judged if o.horizon == horizon]
         report = {
             "simulated": self.catalogue.county.simulated,
             "policy": self.catalogue.fingerprint,
             "visits": self.catalogue.county.visits,
             "origins": {str(o.origin): {"rows": int(o.label.size), "events": int(o.label.sum())} for o in chosen},
-            "methods": json.loads(methods.reset_index().to_json(orient="records")),
-            "rules": json.loads(rules.reset_index().to_json(orient="records")) if rules is not None else [],
+            **told.as_json(),
         }
         self.workspace.reports.mkdir(parents=True, exist_ok=True)
         path = self.workspace.reports / f"{name}.json"

@@ -1,4 +1,4 @@
-"""Months, month-ends, and values that hold from a date on.
+"""Months and month-ends.
 
 A month is an integer, `year * 12 + month - 1`, so that windows are subtractions. An `AsOf` is the end of a month and
 nothing else: whoever holds one cannot ask for "today".
@@ -6,18 +6,14 @@ nothing else: whoever holds one cannot ask for "today".
 
 import calendar
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fpml.errors import InputError, UsageError
-
-T = TypeVar("T")
-Ints = npt.NDArray[np.int64]
+from fpml.errors import UsageError
 
 
 @dataclass(frozen=True, order=True)
@@ -73,26 +69,3 @@ def as_ofs_between(first: AsOf, last: AsOf, months_of_year: Iterable[int]) -> tu
     """Every as-of from first to last, both included, that falls in one of the months (1 to 12) given."""
     wanted = set(months_of_year)
     return tuple(AsOf(m) for m in range(first.month, last.month + 1) if m % 12 + 1 in wanted)
-
-
-@dataclass(frozen=True)
-class Dated(Generic[T]):
-    """A value that changes on known days; each holds from its day until the next one's."""
-
-    steps: tuple[tuple[date, T], ...]
-
-    def __post_init__(self) -> None:
-        if not self.steps or any(a[0] >= b[0] for a, b in zip(self.steps, self.steps[1:], strict=False)):
-            raise ValueError("dated values must not be empty, and each day must be later than the one before")
-
-    def on(self, day: date, *, where: str) -> T:
-        """The value in force on a day; raises InputError where none is."""
-        for since, value in reversed(self.steps):
-            if since <= day:
-                return value
-        raise InputError(
-            where, f"no value in force on {day} (earliest {self.steps[0][0]})", "Add an earlier dated value."
-        )
-
-    def __iter__(self) -> Iterator[tuple[date, T]]:
-        return iter(self.steps)

@@ -114,11 +114,11 @@ class Ledger:
         return pc.min(actions["min.known_date"]).as_py(), pc.max(actions["max.known_date"]).as_py()
 
     def reach(self) -> pa.Table:
-        """How far back each department's records go: department, known_date, and the earliest event_date told then."""
+        """How many records each department told of which day, and when: see `told_counts`."""
         parts = [self._file(p, ["department", "known_date", "event_date"]) for p in self._actions["path"].to_pylist()]
         if not parts:
             raise NotYetError("ledger", "it holds no records", "Take in a delivery first.")
-        return earliest_events(pa.concat_tables([earliest_events(t) for t in parts]))
+        return pa.concat_tables([told_counts(t) for t in parts])
 
     def standing(self, day: date, indicator: str, codes: Mapping[str, int]) -> pa.Table:
         """The latest version, known by a day, of every record of an indicator; withdrawn ones are left out."""
@@ -157,12 +157,12 @@ class Ledger:
             raise LedgerError("ledger", problem, "Restore its folder.") from None
 
 
-def earliest_events(records: pa.Table) -> pa.Table:
-    """For each department and known_date, the earliest event_date told that day."""
-    plain = records.select(["department", "known_date", "event_date"])
-    plain = plain.set_column(0, "department", plain["department"].cast(pa.string()))
-    told = plain.group_by(["department", "known_date"]).aggregate([("event_date", "min")])
-    return told.rename_columns(["department", "known_date", "event_date"])
+def told_counts(records: pa.Table) -> pa.Table:
+    """How many records each department told: department, event_date, known_date, number."""
+    keys = ["department", "event_date", "known_date"]
+    plain = records.select(keys).set_column(0, "department", records["department"].cast(pa.string()))
+    counted = plain.group_by(keys).aggregate([([], "count_all")])
+    return counted.rename_columns([*keys, "number"])
 
 
 def shard_of(household_id: pa.ChunkedArray, shards: int) -> npt.NDArray[np.int32]:

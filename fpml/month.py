@@ -8,6 +8,7 @@ from pathlib import Path
 from fpml.catalogue import Language
 from fpml.county import County
 from fpml.dates import AsOf
+from fpml.errors import InputError
 from fpml.intake import Receipt
 from fpml.lists import WarningList, write_csv, write_workbook
 
@@ -42,8 +43,15 @@ def run(county: County, as_of: str | AsOf, *, language: Language | None = None) 
 def _replace(new: Path, folder: Path) -> None:
     """Puts a whole new folder in the place of an old one."""
     old = folder.with_name(f".old-{folder.name}")
+    if old.exists() and not folder.exists():  # a run was killed between the two steps below
+        os.replace(old, folder)
     shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
+    try:
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(new, folder)
+    except PermissionError:
+        raise InputError(
+            f"list {folder.name}", "a file of it is open elsewhere", "Close the workbook, and run again."
+        ) from None
     shutil.rmtree(old, ignore_errors=True)

@@ -95,7 +95,7 @@ def init(folder: Path, policy: Path | None = None) -> Workspace:
     for source, target in (
         (policy or DEFAULT_POLICY, folder / "policy"),
         (_packaged("models"), folder / "models"),
-        (_packaged("mlflow.yaml").parent / "mlflow.yaml", folder / "mlflow.yaml"),
+        (_packaged("mlflow.yaml"), folder / "mlflow.yaml"),
     ):
         files = [source] if source.is_file() else sorted(source.glob("*.yaml"))
         for file in files:

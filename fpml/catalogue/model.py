@@ -1,5 +1,7 @@
 """`Catalogue`: all that people decided for one place, and what each feature says in words."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -31,7 +33,6 @@ class Wording(Policy):
     feature: str
     event: str
     in_lines: str
-    lines: str
     unknown: str
     months: str
     records: str
@@ -57,6 +58,20 @@ class Catalogue:
     wording: Mapping[Language, Wording]
     fingerprint: str
     codes: Mapping[str, int] = field(repr=False)
+
+    @property
+    def meaning(self) -> str:
+        """Sixteen hex digits of all that decides what a feature or a label means: not words, rules or visits."""
+        parts = {
+            "indicators": {
+                k: i.model_dump_json(exclude={"name", "unit", "features"}) for k, i in self.indicators.items()
+            },
+            "derived": {k: d.model_dump_json(exclude={"name", "unit"}) for k, d in self.derived.items()},
+            "line": self.county.line.model_dump_json(exclude={"unit"}),
+            "outcomes": {k: o.model_dump_json(exclude={"name"}) for k, o in self.county.outcomes.items()},
+            "watched": self.county.watched.model_dump_json(),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def model_features(self) -> tuple[str, ...]:
         """The names of the features that a model may read, in the catalogue's order."""
@@ -125,17 +140,6 @@ class Catalogue:
         if name in self.derived or self.features[name].reduction in ("count", "months_since"):
             return 0
         return self.indicators[self.features[name].indicator].decimals
-
-    def direction(self, name: str) -> str:
-        """What more of a feature is expected to do to the risk: raises, lowers, unclear."""
-        if name in self.derived:
-            return self.derived[name].direction
-        f = self.features[name]
-        return "unclear" if f.reduction == "months_since" else self.indicators[f.indicator].direction
-
-    def text(self, key: str, language: Language) -> str:
-        """One of fpml's own words; an unknown key is a fault of ours."""
-        return self.wording[language].words[key]
 
 
 def references(derived: Derived, features: Mapping[str, Feature], county: County) -> tuple[str, ...]:

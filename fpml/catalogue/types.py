@@ -261,6 +261,12 @@ class OutcomeDefinition(Policy):
     observed: Literal["at", "within"] = "within"
     known_after_months: int = Field(default=0, ge=0, le=36)
 
+    @model_validator(mode="after")
+    def _nearest_first(self) -> Self:
+        if list(self.horizons) != sorted(set(self.horizons)):
+            raise ValueError("horizons must stand in order, each once: the list is ranked by the first")
+        return self
+
 
 class County(Policy):
     """The calendar, the cohort, the capacity and the words of one place."""

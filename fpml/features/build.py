@@ -181,8 +181,13 @@ class _Cells:
             return some | (self._reduced.number[self._at[cover.name]] > 0)
         if f.window.length >= EVER:
             return np.ones(some.size, bool)
-        start = self._month - f.window.ago - f.window.length + 1
-        return self.reach.covers(indicator.department, start, self._month)
+        end = self._month - f.window.ago
+        start = end - f.window.length + 1
+        # A delivery may be as late as it usually is, and as old as the department's turn allows.
+        late = indicator.usual_lag_months + self.catalogue.departments[indicator.department].cadence_months - 1
+        told = self.reach.covers(indicator.department, start, np.maximum(end - late, start), self._month)
+        # What raises the risk is at least what was told: a cost above a threshold is above it whatever else is missing.
+        return told | some if indicator.direction == "raises" else told
 
 
 def _cover(f: Feature, catalogue: Catalogue) -> Feature | None:

@@ -1,4 +1,4 @@
-"""How far back each department's records go: before that, nothing is not zero."""
+"""Which months each department has told of, as known at an as-of: outside them, no news is not zero."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,29 +10,44 @@ import pyarrow as pa
 from fpml.dates import months_of
 
 Months = npt.NDArray[np.int64]
+# A month with less than a tenth of a department's usual records is not told of: a few stray dates are no delivery.
+USUAL_SHARE = 10
 
 
 @dataclass(frozen=True)
 class Reach:
-    """For each department, months in which something became known, and the earliest event month told by each."""
+    """For each department, how many records it has told: arrays of event month, known month and number."""
 
-    since: Mapping[str, tuple[Months, Months]]
+    told: Mapping[str, tuple[Months, Months, Months]]
 
     @classmethod
-    def of(cls, told: pa.Table) -> "Reach":
-        """From `Ledger.reach()`: department, known_date, and the earliest event_date told that day."""
-        since = {}
-        for department, rows in told.to_pandas().groupby("department", observed=True):
-            known = months_of(rows["known_date"].to_numpy("datetime64[D]")).astype(np.int64)
-            event = months_of(rows["event_date"].to_numpy("datetime64[D]")).astype(np.int64)
-            order = np.argsort(known, kind="stable")
-            since[str(department)] = (known[order], np.minimum.accumulate(event[order]))
-        return cls(since)
+    def of(cls, counts: pa.Table) -> "Reach":
+        """From `Ledger.reach()`: department, event_date, known_date and the number of records."""
+        told = {}
+        for department, rows in counts.to_pandas().groupby("department", observed=True):
+            event, known = (
+                months_of(rows[c].to_numpy("datetime64[D]")).astype(np.int64) for c in ("event_date", "known_date")
+            )
+            told[str(department)] = (event, known, rows["number"].to_numpy(np.int64))
+        return cls(told)
 
-    def covers(self, department: str, start: Months, as_of: Months) -> npt.NDArray[np.bool_]:
-        """Whether the department's records, as known at each as-of month, go back to the start month."""
-        if department not in self.since:
-            return np.zeros(as_of.size, bool)
-        known, event = self.since[department]
-        at = np.searchsorted(known, as_of, side="right") - 1
-        return np.asarray((at >= 0) & (event[np.maximum(at, 0)] <= start), bool)
+    def span(self, department: str, as_of: int) -> tuple[int, int] | None:
+        """The first and the last month that the department has told of by an as-of month; None where there is none."""
+        event, known, number = self.told.get(department, (np.zeros(0, np.int64),) * 3)
+        then = known <= as_of
+        if not then.any():
+            return None
+        months, at = np.unique(event[then], return_inverse=True)
+        told = np.bincount(at, weights=number[then])
+        usual = months[told * USUAL_SHARE >= np.median(told)]
+        return int(usual[0]), int(usual[-1])
+
+    def covers(self, department: str, start: Months, end: Months, as_of: Months) -> npt.NDArray[np.bool_]:
+        """Whether the department has told of the months from start to end, by each as-of month."""
+        out = np.zeros(as_of.size, bool)
+        for month in np.unique(as_of):
+            span = self.span(department, int(month))
+            if span:
+                then = as_of == month
+                out[then] = (span[0] <= start[then]) & (end[then] <= span[1])
+        return out

@@ -198,5 +198,8 @@ def _about(
         *((words[k], n) for k, n in counts.items()),
         (words["policy"], catalogue.fingerprint),
         (words["ledger"], str(ledger_version)),
-        (words["models"], "; ".join(f"{n} {m.fingerprint} ({m.learnt.origin})" for n, m in models.items())),
+        (
+            words["models"],
+            "; ".join(f"{n} {m.fingerprint} ({m.learnt.origin})" for n, m in models.items()) or words["no_models"],
+        ),
     )

@@ -64,7 +64,6 @@ def _judge(
     village = np.nan_to_num(natural(histories, f"{catalogue.county.village}__last__ever", catalogue), nan=-1).astype(
         np.int64
     )
-    hit = hits(histories, catalogue)
     x = matrix(histories, model.features, catalogue)
     fall = outcome.fall
     column = natural(histories, fall.feature, catalogue).astype(np.float32)[:, None]
@@ -75,7 +74,8 @@ def _judge(
         if not now.size or not label[now].any() or not label[past].any():
             continue
         ours = model.probability(x[now], h)
-        listed = any_hit({k: v[now] for k, v in hit.items()}, now.size)
+        hit = hits(histories.take(pa.array(now)), catalogue)
+        listed = any_hit(hit, now.size)
         logistic = baselines.logistic_regression(x[past], label[past], x[now])
         plain = baselines.plain_lightgbm(x[past], label[past], x[now], seed=definition.seed)
         yield Occasion(
@@ -95,7 +95,7 @@ def _judge(
                 "village mean": baselines.village_mean(village[past], label[past], village[now]),
                 "chance": baselines.chance(now.size, seed=definition.seed + origin.month),
             },
-            {name: held[now] for name, held in hit.items()},
+            hit,
         )
 
 

@@ -17,7 +17,7 @@ from scipy.stats import t as student_t
 from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.features import Reach, as_of_months, from_ledger, matrix, natural, shard_histories, with_context
-from fpml.ledger import earliest_events, ranked
+from fpml.ledger import ranked, told_counts
 from fpml.measure.baselines import logistic_regression
 from fpml.measure.metrics import Interval, Ints, auc, interval
 from fpml.outcomes import labels, matured, risk_set
@@ -49,7 +49,7 @@ class Verdict:
 
 def built(records: pa.Table, catalogue: Catalogue, as_ofs: Sequence[AsOf]) -> pa.Table:
     """Histories as fpml makes them, from ledger records in one table."""
-    reach = Reach.of(earliest_events(records))
+    reach = Reach.of(told_counts(records))
     return with_context(shard_histories(from_ledger(records, catalogue), catalogue, as_ofs, reach), catalogue)
 
 
@@ -130,7 +130,8 @@ def _outcomes(records: pa.Table, catalogue: Catalogue, name: str, horizon: int, 
 def check_late_records(
     records: pa.Table, catalogue: Catalogue, as_of: AsOf, *, seed: int, build: Build = built
 ) -> Verdict:
-    """Appends a correction to every tenth record, known after the as-of: no history at the as-of may change."""
+    """Appends a correction to every tenth record, and an older fact beside it, both known after the as-of: no history at
+    the as-of may change."""
     rng = np.random.default_rng(seed)
     chosen = records.take(pa.array(np.flatnonzero(rng.random(records.num_rows) < 0.1)))
     after = np.datetime64(as_of.date) + rng.integers(1, 60, chosen.num_rows)
@@ -138,9 +139,11 @@ def check_late_records(
     late = chosen.set_column(chosen.column_names.index("known_date"), "known_date", pa.array(known, pa.date32()))
     changed = pc.add(pc.fill_null(late["value"], 0), pa.array(rng.integers(1, 1000, late.num_rows)))
     late = late.set_column(late.column_names.index("value"), "value", changed)
-    more = pa.concat_tables([records, late], promote_options="permissive")
+    older = pc.subtract(late["event_date"].cast(pa.int32()), pa.scalar(400, pa.int32())).cast(pa.date32())
+    new = late.set_column(late.column_names.index("event_date"), "event_date", older)
+    more = pa.concat_tables([records, late, new], promote_options="permissive")
     same = build(records, catalogue, [as_of]).equals(build(more, catalogue, [as_of]))
-    return Verdict("corrections known later", same, None)
+    return Verdict("corrections and old facts known later", same, None)
 
 
 def check_shuffled_labels(

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
-import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,17 +29,18 @@ except OSError as e:  # the wheel does not carry the OpenMP runtime
 Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
 HORIZON = "horizon"
-LEAST_EVENTS = 50
+LEAST_POSITIVE = 50
 SMALL = 5_000_000
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a model was fitted on: counts only."""
+    """What a model was fitted on: counts only. `rows` and `positive_labels` count each household-month and horizon; the
+    positive labels are those of households at risk, so one fall may stand behind several."""
 
     origin: str
     rows: int
-    events: int
+    positive_labels: int
     households: int
     rounds: tuple[int, ...]
 
@@ -53,7 +54,7 @@ class RiskModel:
     boosters: tuple[str, ...] = field(repr=False)
     calibrations: Mapping[int, Calibration]
     learnt: Learnt
-    policy: str
+    meaning: str
 
     @property
     def fingerprint(self) -> str:
@@ -96,14 +97,13 @@ class RiskModel:
             "boosters": len(self.boosters),
             "calibrations": _as_json(self.calibrations),
             "learnt": vars(self.learnt),
-            "policy": self.policy,
+            "meaning": self.meaning,
             "fingerprint": self.fingerprint,
         }
         (half / "model.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
         if folder.exists():  # the same fingerprint is the same model
-            for path in half.iterdir():
-                path.unlink()
-            half.rmdir()
+            shutil.rmtree(half)
+            os.utime(folder / "model.json")  # it was trained last
         else:
             os.replace(half, folder)
 
@@ -117,7 +117,7 @@ class RiskModel:
             )
             learnt = Learnt(**{**card["learnt"], "rounds": tuple(card["learnt"]["rounds"])})
             calibrations = {int(h): Calibration(**c) for h, c in card["calibrations"].items()}
-            model = cls(card["outcome"], tuple(card["features"]), texts, calibrations, learnt, card["policy"])
+            model = cls(card["outcome"], tuple(card["features"]), texts, calibrations, learnt, card["meaning"])
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise InputError(f"model {folder.name}", f"damaged ({type(e).__name__})", "Train it again.") from None
         if model.fingerprint != card["fingerprint"]:
@@ -139,11 +139,12 @@ def fit(
     """
     names = definition.features(catalogue)
     x, y, horizon, at_risk, group = _training_rows(definition, histories, catalogue, names, origin, without)
-    events = int(y[at_risk].sum())
-    if events < LEAST_EVENTS:
+    first = catalogue.county.outcomes[definition.outcome].horizons[0]
+    positive = int(y[at_risk].sum())
+    if positive < LEAST_POSITIVE or not y[at_risk & (horizon == first)].any():
         raise NotYetError(
             f"model {definition.outcome}",
-            f"{events} known falls by {origin} (at least {LEAST_EVENTS} are needed)",
+            f"{positive} labels that are known falls by {origin} (at least {LEAST_POSITIVE} are needed)",
             "Take in more months, or train at a later as-of.",
         )
     fold = group % definition.folds
@@ -163,8 +164,8 @@ def fit(
         features=names,
         boosters=tuple(b.model_to_string() for b in boosters),
         calibrations=calibrations,
-        learnt=Learnt(str(origin), int(y.size), events, int(np.unique(group).size), rounds),
-        policy=catalogue.fingerprint,
+        learnt=Learnt(str(origin), int(y.size), positive, int(np.unique(group).size), rounds),
+        meaning=catalogue.meaning,
     )
 
 
@@ -254,7 +255,8 @@ def _stable_numbers(histories: pa.Table) -> npt.NDArray[np.int64]:
     """A number for each row's household that is the same in every run: folds never depend on order."""
     codes = household_codes(histories)
     ids = histories["household_id"].combine_chunks().unique().to_pylist()
-    return np.array([zlib.crc32(b"fold" + i.encode()) for i in ids], np.int64)[codes]
+    numbers = [int.from_bytes(hashlib.blake2b(i.encode(), digest_size=4).digest()) for i in ids]
+    return np.array(numbers, np.int64)[codes]
 
 
 def _as_json(calibrations: Mapping[int, Calibration]) -> dict[str, dict[str, float]]:

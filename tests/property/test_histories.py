@@ -15,7 +15,7 @@ from oracle import Version
 from fpml import features
 from fpml.catalogue import Catalogue, Feature, Window, load
 from fpml.dates import AsOf
-from fpml.ledger import SCHEMA, Ledger, earliest_events
+from fpml.ledger import SCHEMA, Ledger, told_counts
 
 POLICY = """
 departments.yaml: |
@@ -25,7 +25,9 @@ indicators.yaml: |
   asked: {name: {en: asked}, department: survey, kind: event, unit: {en: x}, grain: household}
   place: {name: {en: place}, department: survey, kind: status, unit: {en: x}, grain: household}
   paid: {name: {en: paid}, department: hospital, kind: amount, decimals: 2, unit: {en: yuan}, grain: person,
-         absent: zero}
+         absent: zero, usual_lag_months: 1}
+  cost: {name: {en: cost}, department: hospital, kind: count, unit: {en: x}, grain: person, absent: zero,
+         direction: raises}
   aid: {name: {en: aid}, department: survey, kind: amount, decimals: 2, unit: {en: yuan}, grain: person, absent: zero,
         covered_by: asked}
   level: {name: {en: level}, department: survey, kind: level, unit: {en: x}, grain: household}
@@ -60,7 +62,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     made = load(folder, Path(features.__file__).parents[1] / "policy")
     wanted = {
         f.name: f
-        for indicator in ("asked", "paid", "aid", "level")
+        for indicator in ("asked", "paid", "cost", "aid", "level")
         for reduction in REDUCTIONS
         for window in WINDOWS
         for f in [Feature(indicator=indicator, reduction=reduction, window=window)]  # type: ignore[arg-type]
@@ -77,8 +79,8 @@ def versions(draw: st.DrawFn) -> list[Version]:
     for h in HOUSEHOLDS:
         out.append(Version(h, None, "place", None, START, START, draw(st.integers(1, 2))))
     for i in range(draw(st.integers(0, 25))):
-        indicator = draw(st.sampled_from(("asked", "paid", "aid", "level")))
-        personal = indicator in ("paid", "aid")
+        indicator = draw(st.sampled_from(("asked", "paid", "cost", "aid", "level")))
+        personal = indicator in ("paid", "cost", "aid")
         event = START + timedelta(days=draw(st.integers(0, 900)))
         known = event + timedelta(days=draw(st.integers(0, 120)))
         fact = Version(
@@ -128,7 +130,7 @@ def as_table(facts: list[Version], catalogue: Catalogue) -> pa.Table:
 
 
 def reach_of(table: pa.Table) -> features.Reach:
-    return features.Reach.of(earliest_events(table))
+    return features.Reach.of(told_counts(table))
 
 
 def histories(facts: list[Version], catalogue: Catalogue, as_ofs: list[AsOf], shards: int = 1) -> pa.Table:

@@ -4,19 +4,27 @@ import shutil
 from datetime import date
 from pathlib import Path
 
-import fpml
 import pandas as pd
 import prepare
 import pyarrow.compute as pc
 import pytest
+
+import fpml
 from fpml.features import natural
 from fpml.outcomes import labels
 
 HERE = Path(__file__).parents[2] / "examples" / "argentina"
-HOUSEHOLD = ("IV1 IV3 IV4 IV5 IV6 IV7 IV10 IV11 IV12_1 IV12_2 IV12_3 II1 II2 II3 II4_2 II4_3 II7 II8 II9 V1 V2 V3 V4 V5 V6 V7 V8 "
-             "V10 V11 V12 V13 V14 V15 V16 V17 V18 VII1_1 IX_TOT").split()  # fmt: skip
-PERSON = ("CH03 CH04 CH06 CH07 CH08 CH10 NIVEL_ED ESTADO CAT_OCUP INTENSI PP3E_TOT PP3F_TOT PP04A PP04B_COD PP04C PP04D_COD "
-          "PP07A PP07C PP07H P21 TOT_P12 P47T V2_M V3_M V4_M V5_M V8_M V9_M V10_M V11_M V12_M V18_M V19_AM V21_M T_VI").split()  # fmt: skip
+HOUSEHOLD = [
+    "IV1", "IV3", "IV4", "IV5", "IV6", "IV7", "IV10", "IV11", "IV12_1", "IV12_2", "IV12_3", "II1", "II2", "II3",
+    "II4_2", "II4_3", "II7", "II8", "II9", "V1", "V2", "V3", "V4", "V5", "V6", "V7", "V8", "V10", "V11", "V12",
+    "V13", "V14", "V15", "V16", "V17", "V18", "VII1_1", "IX_TOT",
+]  # fmt: skip
+PERSON = [
+    "CH03", "CH04", "CH06", "CH07", "CH08", "CH10", "NIVEL_ED", "ESTADO", "CAT_OCUP", "INTENSI", "PP3E_TOT",
+    "PP3F_TOT", "PP04A", "PP04B_COD", "PP04C", "PP04D_COD", "PP07A", "PP07C", "PP07H", "P21", "TOT_P12", "P47T",
+    "V2_M", "V3_M", "V4_M", "V5_M", "V8_M", "V9_M", "V10_M", "V11_M", "V12_M", "V18_M", "V19_AM", "V21_M",
+    "T_VI",
+]  # fmt: skip
 
 
 def household(code: str, **answers: object) -> dict[str, object]:

@@ -102,7 +102,7 @@ def test_shuffled_labels_teach_nothing_unless_rows_overlap(trained: County) -> N
 
 
 def test_the_backtest_ranks_chance_last_and_judges_only_what_came_later(trained: County) -> None:
-    told = trained.backtest("new_poverty", first="2023-06", times=50)[3]
+    told = trained.backtest("new_poverty", first="2023-06", times=50)[3].methods
     assert told.loc["fpml", "AUC"] > 0.6
     assert abs(told.loc["chance", "AUC"] - 0.5) < 0.15
     assert told.loc["fpml", "ours minus it"] == 0

@@ -39,7 +39,7 @@ def test_contributions_are_those_of_shaps_own_explainer(trained: County, model: 
     x = matrix(trained, model)[:20]
     horizon = min(model.calibrations)
     stacked = np.column_stack([x, np.full(len(x), horizon, np.float32)])
-    one = RiskModel(model.outcome, model.features, model.boosters[:1], model.calibrations, model.learnt, model.policy)
+    one = RiskModel(model.outcome, model.features, model.boosters[:1], model.calibrations, model.learnt, model.meaning)
     import lightgbm as lgb
 
     # Shap's own trees and arithmetic, not LightGBM's: built from the dumped trees.
