@@ -93,12 +93,14 @@ def _shown(stage: str) -> None:
         ERRORS.print(f"· {stage}", style="dim", highlight=False, markup=False)
 
 
-def _say(a: argparse.Namespace, answer: Any, words: Any) -> None:
-    """The answer for a program, or for a person."""
+def _say(a: argparse.Namespace, answer: Any, words: Any, *, wide: bool = False) -> None:
+    """The answer for a program, or for a person; `wide` for tables that a file or a pipe should not fold."""
     if a.json:
         print(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
     else:
-        Console(soft_wrap=isinstance(words, str)).print(words, highlight=False, markup=not isinstance(words, str))
+        width = 130 if wide and not sys.stdout.isatty() else None
+        console = Console(soft_wrap=isinstance(words, str), width=width)
+        console.print(words, highlight=False, markup=not isinstance(words, str))
 
 
 def _init(a: argparse.Namespace) -> None:
@@ -160,16 +162,16 @@ def _backtest(a: argparse.Namespace) -> None:
             tables.append(
                 _figures("rule", told.rules, f"{name}, {horizon} months ahead: rules at their own visits{simulated}")
             )
-    _say(a, answer, Group(*tables))
+    _say(a, answer, Group(*tables), wide=True)
 
 
 def _figures(what: str, told: pd.DataFrame, title: str) -> Table:
-    """A data frame of figures for a terminal; what is not a number is a dash."""
-    table = Table(what, *map(str, told.columns), title=title)
+    """A data frame of figures for a terminal: the last three columns are an estimate with its 95 % interval."""
+    *plain, estimate, low, high = map(str, told.columns)
+    table = Table(what, *plain, f"{estimate} [95 %]", title=title)
     for name, row in told.iterrows():
-        table.add_row(
-            str(name), *("-" if v != v else f"{v:,.0f}" if v == int(v) and v > 1 else f"{v:.4f}" for v in row)
-        )
+        figures = ["-" if row[c] != row[c] else f"{row[c]:,}" if c == "visits" else f"{row[c]:.3f}" for c in plain]
+        table.add_row(str(name), *figures, f"{row[estimate]:.3f} [{row[low]:.3f}, {row[high]:.3f}]")
     return table
 
 

@@ -274,7 +274,7 @@ class County:
         }
 
     def backtest(self, model: str, *, first: str | AsOf | None = None, times: int = 500) -> dict[int, Backtest]:
-        """For each horizon (months), methods and rules held against what came, forward in time; kept in data/reports."""
+        """For each horizon (months), methods and rules held against what came, forward in time; kept on disk."""
         definition = self.definition(model)
         as_ofs = self.as_ofs()
         histories = self._up_to(as_ofs[-1])

@@ -4,6 +4,7 @@ The fixed split is kept: the models that are scored learnt only from labels know
 a test row. The list for the last quarter comes from models that learnt all that was known by December 2019.
 """
 
+import hashlib
 import resource
 import shutil
 import subprocess
@@ -58,7 +59,7 @@ class Stages:
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         told.add_row("all", f"{sum(s for _, s, _ in self.rows):.1f}", "", "")
-        told.caption = f"peak memory {own / 1e6:.2f} GB (largest child {children / 1e6:.2f} GB)"
+        told.caption = f"peak memory {own / 1e6:.2f} GB (largest child beside it {children / 1e6:.2f} GB)"
         return told
 
 
@@ -67,8 +68,19 @@ def as_of(quarter: str) -> AsOf:
     return AsOf.parse(f"{quarter[:4]}-{3 * int(quarter[-1]):02d}")
 
 
-def workspace(where: Path) -> County:
-    """The example's workspace, with this folder's policy and model definitions as they stand now."""
+def workspace(where: Path, panel: Path) -> County:
+    """The example's workspace, with this folder's policy and model definitions as they stand now.
+
+    What was made from another panel, or by another prepare.py, is cleared away first.
+    """
+    files = sorted(panel.glob("*_*T*.parquet"))
+    made_from = hashlib.sha256((HERE / "prepare.py").read_bytes())
+    made_from.update(str([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]).encode())
+    stamp = where / "made-from.txt"
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != made_from.hexdigest():
+        shutil.rmtree(where / "data", ignore_errors=True)
+        where.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(made_from.hexdigest(), encoding="utf-8")
     for name in ("policy", "models"):
         (where / name).mkdir(parents=True, exist_ok=True)
         for file in (HERE / name).glob("*.yaml"):
@@ -131,7 +143,7 @@ def run(panel: Path, where: Path) -> None:
     target = panel / "targets.parquet"
     if not target.is_file():
         sys.exit(f"{target}: not there. Say where the panel lies: make panel PANEL=DIR")
-    county = workspace(where)
+    county = workspace(where, panel)
     with stages.stage("deliveries written"), ProcessPoolExecutor(2) as pool:
         deliveries = county.workspace.deliveries
         list(pool.map(prepare.deliver, *zip(*((panel, deliveries, q) for q in prepare.quarters(panel)), strict=True)))

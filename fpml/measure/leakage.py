@@ -130,8 +130,7 @@ def _outcomes(records: pa.Table, catalogue: Catalogue, name: str, horizon: int, 
 def check_late_records(
     records: pa.Table, catalogue: Catalogue, as_of: AsOf, *, seed: int, build: Build = built
 ) -> Verdict:
-    """Appends a correction to every tenth record, and an older fact beside it, both known after the as-of: no history at
-    the as-of may change."""
+    """Appends a correction of every tenth record and an older fact beside it: known later, they change no history."""
     rng = np.random.default_rng(seed)
     chosen = records.take(pa.array(np.flatnonzero(rng.random(records.num_rows) < 0.1)))
     after = np.datetime64(as_of.date) + rng.integers(1, 60, chosen.num_rows)

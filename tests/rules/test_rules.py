@@ -98,12 +98,28 @@ def told(root: Path, *rows: tuple[str, ...]) -> fpml.County:
     return county
 
 
-def test_a_rule_is_silent_while_its_window_begins_before_the_department_s_first_record(tmp_path: Path) -> None:
+def test_a_cost_above_the_threshold_hits_whatever_was_not_told_before(tmp_path: Path) -> None:
     root = fpml.init(tmp_path / "county").root
     cost = ("H1", "medical_self_paid", "2023-03-10", "2023-04-05", "20000")
-    first = ("H2", "medical_self_paid", "2022-08-10", "2022-08-31", "1")
-    county = told(root, ("H1", "members", *FIRST, "3"), first, cost)
-    assert {a: len(county.hits(a)) for a in ("2023-06", "2023-07")} == {"2023-06": 0, "2023-07": 1}
+    county = told(root, ("H1", "members", *FIRST, "3"), ("H2", "members", *FIRST, "3"), cost)
+    assert set(county.hits("2023-04")["household_id"]) == {"H1"}
+    histories = county.frame(county.at("2023-04")).set_index("household_id")
+    # The other household's cost is not known: nobody has told of the months before.
+    assert histories.loc["H1", "medical_self_paid__sum__12m"] == 20000
+    assert histories["medical_self_paid__sum__12m"].isna()["H2"]
+
+
+def test_a_department_that_falls_silent_makes_income_unknown_and_nobody_poor(tmp_path: Path) -> None:
+    root = fpml.init(tmp_path / "county").root
+    days = [f"{y}-{m:02d}" for y in (2022, 2023) for m in range(1, 13)]
+    rows = [("H1", "members", "2022-01-01", "2022-01-31", "2")]
+    for i, month in enumerate(days):
+        rows += [("H1", k, f"{month}-10", f"{month}-28", "3000") for k in ("income_farm", "transfers")]
+        rows += [("H1", "income_wage", f"{month}-10", f"{month}-28", "900")] if i < 16 else []
+    county = told(root, *rows)
+    income = {a: county.frame(county.at(a))["income_wage__sum__12m_1m_ago"].tolist()[0] for a in ("2023-05", "2023-10")}
+    assert income["2023-05"] == 12 * 900
+    assert str(income["2023-10"]) == "nan"
 
 
 def test_a_threshold_holds_from_its_day_on(tmp_path: Path) -> None:
@@ -118,6 +134,6 @@ def test_a_threshold_holds_from_its_day_on(tmp_path: Path) -> None:
         ("H2", cost, *FIRST, "1"),
         ("H1", cost, "2023-03-10", "2023-04-05", "12000"),
     ]
-    county = told(root, *rows)
+    county = told(root, *rows, ("H2", "members", "2023-08-10", "2023-08-31", "2"))
     hit = {a: len(county.hits(a)) for a in ("2023-05", "2023-06", "2023-07", "2023-08")}
     assert hit == {"2023-05": 0, "2023-06": 1, "2023-07": 1, "2023-08": 0}

@@ -1,4 +1,5 @@
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -217,7 +218,7 @@ def test_a_missing_policy_file_is_named(policy: Path) -> None:
 
 def test_wording_that_a_folder_lacks_comes_from_the_default_profile(policy: Path) -> None:
     (policy / "wording.zh.yaml").unlink()
-    assert load(policy, DEFAULT_POLICY).text("title", "zh")
+    assert load(policy, DEFAULT_POLICY).wording["zh"].words["title"]
 
 
 def test_a_day_that_no_calendar_has_is_refused(policy: Path) -> None:
@@ -308,10 +309,15 @@ def test_the_fingerprint_changes_with_the_content_and_not_with_the_line_ends(pol
     assert load(policy, policy).fingerprint != before
 
 
-def test_the_fingerprint_tells_which_file_holds_what(policy: Path) -> None:
-    before = load(policy, policy).fingerprint
-    (policy / "another.yaml").write_text("")
-    assert load(policy, policy).fingerprint != before
+def test_the_fingerprint_covers_wording_that_comes_from_the_default_profile(policy: Path, tmp_path: Path) -> None:
+    defaults = Path(shutil.copytree(policy, tmp_path / "defaults"))
+    (policy / "wording.en.yaml").unlink()
+    before = load(policy, defaults)
+    text = (defaults / "wording.en.yaml").read_text(encoding="utf-8")
+    (defaults / "wording.en.yaml").write_text(text.replace("Rank", "Place in the list"), encoding="utf-8")
+    after = load(policy, defaults)
+    assert after.fingerprint != before.fingerprint
+    assert after.meaning == before.meaning  # other words mean no other feature
 
 
 def test_names_of_features_are_computed(catalogue: Catalogue) -> None:

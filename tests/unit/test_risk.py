@@ -172,3 +172,31 @@ def test_probabilities_within_a_longer_horizon_are_not_smaller(trained: County) 
 def test_calibration_of_few_events_keeps_the_slope() -> None:
     assert fit_calibration(np.linspace(-3, 3, 40), (np.arange(40) % 10 == 0).astype(np.int8)).slope == 1
     assert Calibration(0, 1)(np.array([0.0])) == 0.5
+
+
+def test_a_model_learnt_when_the_line_meant_something_else_is_not_used(trained: County, tmp_path: Path) -> None:
+    import shutil
+
+    import fpml
+
+    root = Path(shutil.copytree(trained.workspace.root, tmp_path / "county"))
+    profile = root / "policy" / "county.yaml"
+    profile.write_text(profile.read_text(encoding="utf-8").replace("7600", "20000"), encoding="utf-8")
+    with pytest.raises(NotYetError, match="meant something else"):
+        fpml.open(root).scores("2023-06")
+
+
+def test_the_model_trained_last_is_the_one_used_even_when_it_was_trained_before(
+    model: RiskModel, tmp_path: Path
+) -> None:
+    import os
+
+    model.save(tmp_path / "a")
+    os.utime(tmp_path / "a" / "model.json", (1, 1))
+    model.save(tmp_path / "a")
+    assert (tmp_path / "a" / "model.json").stat().st_mtime > 1
+
+
+def test_a_month_that_the_ledger_does_not_reach_is_not_published(trained: County) -> None:
+    with pytest.raises(NotYetError, match="the ledger reaches 2023-12"):
+        trained.warning_list("2024-03")
