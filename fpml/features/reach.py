@@ -1,7 +1,7 @@
 """Which months each department has told of, as known at an as-of: outside them, no news is not zero."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ class Reach:
     """For each department, how many records it has told: arrays of event month, known month and number."""
 
     told: Mapping[str, tuple[Months, Months, Months]]
+    # Spans already worked out: every feature of every shard asks for the same few.
+    _spans: dict[tuple[str, int], tuple[int, int] | None] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, counts: pa.Table) -> "Reach":
@@ -33,6 +35,11 @@ class Reach:
 
     def span(self, department: str, as_of: int) -> tuple[int, int] | None:
         """The first and the last month that the department has told of by an as-of month; None where there is none."""
+        if (department, as_of) not in self._spans:
+            self._spans[department, as_of] = self._span(department, as_of)
+        return self._spans[department, as_of]
+
+    def _span(self, department: str, as_of: int) -> tuple[int, int] | None:
         event, known, number = self.told.get(department, (np.zeros(0, np.int64),) * 3)
         then = known <= as_of
         if not then.any():
