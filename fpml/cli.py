@@ -170,7 +170,7 @@ def _figures(what: str, told: pd.DataFrame, title: str) -> Table:
     *plain, estimate, low, high = map(str, told.columns)
     table = Table(what, *plain, f"{estimate} [95 %]", title=title)
     for name, row in told.iterrows():
-        figures = ["-" if row[c] != row[c] else f"{row[c]:,}" if c == "visits" else f"{row[c]:.3f}" for c in plain]
+        figures = ["-" if row[c] != row[c] else f"{row[c]:,.0f}" if c == "visits" else f"{row[c]:.3f}" for c in plain]
         table.add_row(str(name), *figures, f"{row[estimate]:.3f} [{row[low]:.3f}, {row[high]:.3f}]")
     return table
 

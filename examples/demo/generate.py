@@ -76,7 +76,8 @@ class _Homes:
         self.jobless = np.where(loses, rng.integers(2, 10, n), np.maximum(self.jobless - 1, 0))
         working = (self.jobless == 0) * np.where(self.ill > 0, 0.6, 1.0)
         wage = self.wage * working * np.exp(rng.normal(0, 0.15, n)) * (0.6 if (t % 12) in (0, 1) else 1.0)
-        farm = self.farm * rng.gamma(4, 0.25, n) if t % 12 in (5, 9) else np.zeros(n)
+        # Two harvests, and a little from the yard in every other month.
+        farm = self.farm * rng.gamma(4, 0.25, n) * (0.95 if t % 12 in (5, 9) else 0.01)
         medical = np.where(
             self.ill > 0, rng.gamma(1.2, 1500, n), np.where(rng.random(n) < 0.15, rng.gamma(1, 250, n), 0)
         )

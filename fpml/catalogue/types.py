@@ -137,7 +137,7 @@ class Derived(Policy):
 
     ratio: `of` / product of `by` (`line` stands for the monitoring line in force, `heads` for its heads, both at the
     end of the window of `of`);  change: `of` minus `by`;  first: the first known of `of`, `by` ...;  min, max: over
-    the known ones;  sum: of those known, unknown if none is;  log_mean: exp(mean(log(1 + x))) - 1 of the known ones,
+    the known ones;  sum: unknown if any of them is;  log_mean: exp(mean(log(1 + x))) - 1 of the known ones,
     for skewed amounts;  context: mean of `of` over the village's other households.
     """
 

@@ -67,8 +67,8 @@ def derive(d: Derived, natural: Natural, catalogue: Catalogue, month: npt.NDArra
         with np.errstate(invalid="ignore"):
             return np.expm1(logs.sum(axis=0) / known.sum(axis=0))
     if d.kind == "sum":
-        out = np.where(known, stacked, 0.0).sum(axis=0)
-    elif d.kind == "min":
+        return np.asarray(stacked.sum(axis=0))  # a part that is not known leaves the whole unknown
+    if d.kind == "min":
         out = np.where(known, stacked, np.inf).min(axis=0)
     else:
         out = np.where(known, stacked, -np.inf).max(axis=0)

@@ -120,6 +120,9 @@ def test_a_department_that_falls_silent_makes_income_unknown_and_nobody_poor(tmp
     income = {a: county.frame(county.at(a))["income_wage__sum__12m_1m_ago"].tolist()[0] for a in ("2023-05", "2023-10")}
     assert income["2023-05"] == 12 * 900
     assert str(income["2023-10"]) == "nan"
+    # A sum with an unknown part is unknown, not a smaller sum.
+    assert county.frame(county.at("2023-10"))["income"].isna().all()
+    assert not county.frame(county.at("2023-05"))["income"].isna().any()
 
 
 def test_a_threshold_holds_from_its_day_on(tmp_path: Path) -> None:
