@@ -35,7 +35,7 @@ def run(where: Path, *, households: int = 1500) -> int:
     print(f"\nSimulated households. The list: {where / 'data' / 'lists' / LIST / 'warnings.xlsx'} (and .csv beside it)")
     print(
         "What the model found that the rules did not, forward in time: "
-        f"fpml backtest --first 2022-08 --workspace {where}"
+        f".venv/bin/fpml backtest --first 2023-01 --workspace {where}"
     )
     return 0
 
