@@ -42,7 +42,10 @@ panel: setup
 	@$(BIN)/python examples/argentina/panel.py "$(PANEL)"
 
 bench: setup
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/histories.py
+	$(BIN)/python benchmarks/county.py
+	$(BIN)/python benchmarks/ledger.py
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --no-emit-index-url --no-annotate --upgrade --quiet -o constraints.txt

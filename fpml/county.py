@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,8 @@ from fpml import engine, lists, measure, tracking
 from fpml.catalogue import Catalogue, Language, load
 from fpml.dates import AsOf, as_ofs_between, month_of
 from fpml.errors import NotYetError, UsageError, did_you_mean
-from fpml.features import Reach, from_ledger, matrix, shard_histories, with_context
+from fpml.features import COLUMNS, Asked, histories, matrix
+from fpml.households import LINKED_FORMAT, Linked, cohort, linked
 from fpml.intake import Receipt, fingerprint, take_in
 from fpml.ledger import Ledger
 from fpml.risk import ModelDefinition, RiskModel, contributions, fit, load_definition
@@ -50,6 +52,7 @@ class County:
     catalogue: Catalogue
     progress: Progress = _silent
     _built: dict[tuple[object, ...], pa.Table] = field(default_factory=dict, repr=False)
+    _ties: tuple[str, Linked] | None = field(default=None, repr=False)
 
     @property
     def ledger(self) -> Ledger:
@@ -66,6 +69,7 @@ class County:
                     path, self.ledger, self.catalogue, quarantine=self.workspace.quarantine, today=today or date.today()
                 )
             )
+        self.ledger.compact()
         return receipts
 
     def waiting(self) -> list[Path]:
@@ -94,15 +98,21 @@ class County:
             raise UsageError(
                 f"indicator `{indicator}`", "not in the catalogue", did_you_mean(indicator, self.catalogue.indicators)
             )
-        table = self.ledger.standing(AsOf.parse(as_of).date, indicator, self.catalogue.codes)
+        table = self.ledger.standing(AsOf.parse(as_of).date, indicator)
         frame = table.to_pandas()
         definition = self.catalogue.indicators[indicator]
         frame["value"] = frame["value"] / 10**definition.decimals
         frame.attrs = {"unit": definition.unit.said("en"), "sentence": definition.name.said("en")}
         return frame
 
-    def histories(self, *as_ofs: str | AsOf) -> pa.Table:
-        """One row per watched household and as-of, with every feature; see `fpml.features`."""
+    def histories(
+        self, *as_ofs: str | AsOf, names: Sequence[str] | None = None, rows: pa.Table | None = None
+    ) -> pa.Table:
+        """One row per watched household and as-of, with every feature; see `fpml.features`.
+
+        `names`: only these features; `rows`: only these household_id and as_of (a sample to learn from). What is asked
+        for whole is kept for the next call.
+        """
         months = tuple(sorted({AsOf.parse(a) for a in as_ofs}))
         if not months:
             raise UsageError("histories", "no as-of given", "Give at least one, as 2024-05.")
@@ -110,25 +120,61 @@ class County:
         reached = AsOf(month_of(ledger.known_span()[1]))
         if months[-1] > reached:
             raise NotYetError(f"as-of {months[-1]}", f"the ledger reaches {reached}", "Take in later deliveries first.")
-        key = (ledger.version, self.catalogue.fingerprint, months)
-        if key not in self._built:
-            self.progress(f"histories at {len(months)} as-of{'s' if len(months) > 1 else ''}")
-            reach = Reach.of(ledger.reach())
-
-            def of_shard(shard: int) -> pa.Table:
-                return shard_histories(from_ledger(ledger.shard(shard), self.catalogue), self.catalogue, months, reach)
-
-            parts = engine.run(of_shard, range(ledger.shards))
+        key = (ledger.content, self.catalogue.fingerprint, months)
+        if key in self._built and names is None and rows is None:
+            return self._built[key]
+        self.progress(f"histories at {len(months)} as-of{'s' if len(months) > 1 else ''}")
+        asked = Asked(months, None if names is None else tuple(names), rows)
+        table = histories(
+            lambda shard: ledger.shard(shard, COLUMNS),
+            ledger.shards,
+            self.catalogue,
+            asked,
+            run=engine.run,
+            linked=self._linked(ledger),
+        )
+        if names is None and rows is None:
             self._built.clear()
-            self._built[key] = with_context(pa.concat_tables(parts), self.catalogue)
-        return self._built[key]
+            self._built[key] = table
+        return table
+
+    def _linked(self, ledger: Ledger) -> Linked:
+        """What shards must know of each other, kept on disk until the ledger changes.
+
+        It can always be found anew: a file that cannot be read or written is no reason to stop.
+        """
+        if self._ties is None or self._ties[0] != ledger.content:
+            path = self.workspace.cache / f"linked-{LINKED_FORMAT}-{ledger.content}.arrow"
+            try:
+                found = Linked.load(path)
+            except (OSError, pa.ArrowException, KeyError):
+                found = linked(ledger, COLUMNS, engine.run)
+                with suppress(OSError):
+                    if found.size:
+                        found.save(path)
+                    for old in path.parent.glob("linked-*.arrow"):
+                        if old != path:
+                            old.unlink(missing_ok=True)
+            self._ties = ledger.content, found
+        return self._ties[1]
+
+    def cohort(self, as_of: str | AsOf) -> pd.DataFrame:
+        """One row per watched household at an as-of: as what it is watched (the first group of policy that holds)."""
+        table = self.at(as_of)
+        groups = [*self.catalogue.county.cohort, None]
+        return pd.DataFrame(
+            {
+                "household_id": table["household_id"].to_pandas(),
+                "watched_as": [groups[i] for i in cohort(table, self.catalogue)],
+            }
+        )
 
     def at(self, as_of: str | AsOf) -> pa.Table:
         """The histories of one as-of, taken from those built last where they hold it."""
         month = AsOf.parse(as_of)
         ledger = self.ledger
-        for (version, policy, months), table in self._built.items():
-            if version == ledger.version and policy == self.catalogue.fingerprint and month in months:  # type: ignore[operator]
+        for (content, policy, months), table in self._built.items():
+            if content == ledger.content and policy == self.catalogue.fingerprint and month in months:  # type: ignore[operator]
                 return table.filter(pc.equal(table["as_of"], pa.scalar(month.date, pa.date32())))
         return self.histories(month)
 
@@ -289,9 +335,9 @@ class County:
 
     def _up_to(self, origin: AsOf) -> pa.Table:
         """Histories of every as-of up to an origin (perhaps later too), from those built last if they go as far."""
-        for (version, policy, months), table in self._built.items():
+        for (content, policy, months), table in self._built.items():
             reaches = set(self.as_ofs(origin)) <= set(months)  # type: ignore[call-overload]
-            if version == self.ledger.version and policy == self.catalogue.fingerprint and reaches:
+            if content == self.ledger.content and policy == self.catalogue.fingerprint and reaches:
                 return table
         return self.histories(*self.as_ofs(origin))
 

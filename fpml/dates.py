@@ -15,6 +15,11 @@ import numpy.typing as npt
 
 from fpml.errors import UsageError
 
+# What goes on has no last day, and what is never replaced no last month: 2699-12-31, in days since 1970, and the last
+# month that sixteen bits hold.
+FAR = 266_626
+NEVER = 32_767
+
 
 @dataclass(frozen=True, order=True)
 class AsOf:

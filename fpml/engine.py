@@ -10,7 +10,12 @@ Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 
 
-def run(function: Callable[[Shard], Result], shards: Iterable[Shard], *, workers: int | None = None) -> list[Result]:
+def workers() -> int:
+    """How many shards are worked on at once: FPML_WORKERS where it is set, else one a processor."""
+    return int(os.environ.get("FPML_WORKERS") or os.cpu_count() or 1)
+
+
+def run(function: Callable[[Shard], Result], shards: Iterable[Shard]) -> list[Result]:
     """The function's results in the order of the shards; the first error stops the run."""
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(workers()) as pool:
         return list(pool.map(function, shards))

@@ -61,6 +61,11 @@ class Workspace:
         return self.root / "data" / "lists"
 
     @property
+    def cache(self) -> Path:
+        """What was worked out and can be worked out again; may be deleted at any time."""
+        return self.root / "data" / "cache"
+
+    @property
     def reports(self) -> Path:
         """Backtests and other figures; nothing about a person."""
         return self.root / "data" / "reports"

@@ -113,6 +113,8 @@ class Desk:
         if self.ledger.version < 0:
             return []
         table = self.ledger.everything().drop_columns(["delivery"])
+        last = ["until_date", "fact"]
+        table = table.select([*(c for c in table.column_names if c not in last), *last])
         plain = table.cast(pa.schema([(f.name, _plain(f.type)) for f in table.schema]))
         return sorted((tuple(r.values()) for r in plain.to_pylist()), key=repr)
 

@@ -6,6 +6,7 @@ from fpml.catalogue.types import (
     EVER,
     Condition,
     County,
+    Coverage,
     DatedValue,
     Department,
     Derived,
@@ -21,7 +22,7 @@ from fpml.catalogue.types import (
 )
 
 __all__ = [
-    "EVER", "HEADS", "LINE", "Catalogue", "Condition", "County", "DatedValue", "Department", "Derived", "Feature",
-    "FeatureSet", "Indicator", "Language", "MonitoringLine", "OutcomeDefinition", "Rule", "Window", "Wording", "Words",
-    "heads_feature", "load", "references",
+    "EVER", "HEADS", "LINE", "Catalogue", "Condition", "County", "Coverage", "DatedValue", "Department",
+    "Derived", "Feature", "FeatureSet", "Indicator", "Language", "MonitoringLine", "OutcomeDefinition", "Rule",
+    "Window", "Wording", "Words", "heads_feature", "load", "references",
 ]  # fmt: skip

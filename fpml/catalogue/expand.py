@@ -1,16 +1,27 @@
 """The features that a policy asks for: declared by indicators, referred to by name, derived from others, in order."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import get_args
 
-from fpml.catalogue.model import HEADS, LINE, heads_feature, references
-from fpml.catalogue.types import EVER, Condition, County, Derived, Feature, Indicator, Reduction, Rule, Window, Words
+from fpml.catalogue.model import HEADS, LINE, UNSCALED, heads_feature, references
+from fpml.catalogue.types import (
+    EVER,
+    Condition,
+    County,
+    Coverage,
+    Derived,
+    Feature,
+    Indicator,
+    Reduction,
+    Rule,
+    Window,
+    Words,
+)
 from fpml.errors import Fault, did_you_mean
 
-IN_LINES = "__in_lines"
+IN_LINES, AGAINST = "__in_lines", "__against__"
 
 
 @dataclass
@@ -27,7 +38,10 @@ class Expansion:
         if name in self.derived or name in self.features:
             return
         found = _reference(name, self.indicators)
-        if found:
+        fault = found and self.indicators[found.indicator].refuses(found.reduction, found.window)
+        if fault:
+            self.faults.append(Fault(where, fault, "Choose another."))
+        elif found:
             self.features[name] = found
         else:
             remedy = did_you_mean(name, [*self.features, *self.derived])
@@ -39,20 +53,29 @@ class Expansion:
             n: [r for r in references(d, self.features, county) if r in self.derived] for n, d in self.derived.items()
         }
         try:
-            return {n: self.derived[n] for n in TopologicalSorter(graph).static_order()}
+            order = {n: self.derived[n] for n in TopologicalSorter(graph).static_order()}
         except CycleError as e:
             circle = " > ".join(e.args[1])
             self.faults.append(Fault("features.yaml", f"features defined in a circle: {circle}", "Break it."))
             return {}
+        near: set[str] = set()
+        for n, d in order.items():
+            if d.kind == "context" and d.of in near:
+                self.faults.append(
+                    Fault(f"features.yaml @ {n}", f"`{d.of}` is of neighbours already", "Choose another.")
+                )
+            if d.kind == "context" or near & set(graph[n]):
+                near.add(n)
+        return order
 
 
 def expand(
     indicators: Mapping[str, Indicator], derived: Mapping[str, Derived], rules: Mapping[str, Rule], county: County
 ) -> Expansion:
     """Every feature that indicators, derived features, conditions, places and the line ask for."""
-    features, in_lines = _declared(indicators)
-    all_of = Expansion(indicators, features, {**in_lines, **derived})
-    for name in sorted(set(in_lines) & set(derived)):
+    features, computed = _declared(indicators)
+    all_of = Expansion(indicators, features, {**computed, **derived})
+    for name in sorted(set(computed) & set(derived)):
         all_of.faults.append(Fault(f"features.yaml @ {name}", "the name of a computed feature", "Choose another."))
     for name, d in derived.items():
         if d.group and d.group not in indicators and d.group not in derived:
@@ -65,7 +88,7 @@ def expand(
     for where, condition in _conditions(rules, county):
         all_of.resolve(condition.feature, where)
     for name, d in list(all_of.derived.items()):
-        for of in (d.of, *(b for b in d.by if b not in (LINE, HEADS))):
+        for of in (*([d.of] if d.of else []), *(b for b in d.by if b not in (LINE, HEADS))):
             all_of.resolve(of, f"features.yaml @ {name}")
         if LINE in d.by or HEADS in d.by:
             ago = all_of.features[d.of].window.ago if d.of in all_of.features else 0
@@ -81,42 +104,54 @@ def _reference(name: str, indicators: Mapping[str, Indicator]) -> Feature | None
     try:
         window = Window.parse(parts[2])
     except ValueError:
-        ever = re.fullmatch(r"ever_([1-9]\d{0,2})m_ago", parts[2])
-        if not ever:
-            return None
-        window = Window(length=EVER, ago=int(ever[1]))
+        return None
     return Feature(indicator=parts[0], reduction=parts[1], window=window, for_model=False)
 
 
 def _declared(indicators: Mapping[str, Indicator]) -> tuple[dict[str, Feature], dict[str, Derived]]:
-    """Every feature that the indicators' feature sets ask for, and their shares of the line."""
+    """Every feature that the indicators' feature sets ask for, and the ratios computed from them."""
     features: dict[str, Feature] = {}
-    in_lines: dict[str, Derived] = {}
+    computed: dict[str, Derived] = {}
     for key, indicator in indicators.items():
         for wanted in indicator.features:
             for window in wanted.windows:
                 for reduction in wanted.reductions:
+                    money = indicator.kind == "amount" and reduction not in UNSCALED
                     # A raw price level is a hidden clock: the model reads money as shares of the line.
-                    raw = wanted.for_model and not (
-                        indicator.kind == "amount" and reduction not in ("count", "months_since")
-                    )
+                    raw = wanted.for_model and not money
                     f = Feature(indicator=key, reduction=reduction, window=window, for_model=raw)
                     features[f.name] = f
-                    if wanted.in_lines and reduction not in ("count", "months_since"):
-                        in_lines[f.name + IN_LINES] = Derived(
-                            kind="ratio",
-                            of=f.name,
-                            by=(LINE, HEADS),
-                            name=Words(en=f.name),
-                            unit=Words(zh="倍监测线", en="x the line"),
-                            direction=indicator.direction,
-                            for_model=wanted.for_model,
+                    unit, by = Words(zh="倍监测线", en="x the line"), (LINE, HEADS)
+                    common = {"direction": indicator.direction, "for_model": wanted.for_model}
+                    if wanted.in_lines and money:
+                        computed[f.name + IN_LINES] = Derived(
+                            kind="ratio", of=f.name, by=by, name=Words(en=f.name), unit=unit, **common
                         )
-    return features, in_lines
+                    if wanted.against:
+                        past = Feature(indicator=key, reduction=reduction, window=wanted.against)
+                        computed[f.name + AGAINST + str(wanted.against)] = Derived(
+                            kind="ratio", of=f.name, by=(past.name,), name=Words(en=f.name),
+                            unit=Words(zh="倍", en="x"), **common,
+                        )  # fmt: skip
+    return features, computed
+
+
+def coverage(indicators: Mapping[str, Indicator], features: Iterable[Feature]) -> dict[str, Coverage]:
+    """For each department that tells of what happens, each window ending at the as-of that its features look at."""
+    found = {}
+    for f in features:
+        indicator = indicators[f.indicator]
+        if indicator.flows and not indicator.covered_by and not f.window.ago and f.window.length < EVER:
+            c = Coverage(department=indicator.department, window=f.window)
+            found[c.name] = c
+    return dict(sorted(found.items(), key=lambda c: (c[1].department, c[1].window.to_date, c[1].window.length)))
 
 
 def _conditions(rules: Mapping[str, Rule], county: County) -> Iterator[tuple[str, Condition]]:
     yield "county.yaml @ watched", county.watched
+    for key, group in county.cohort.items():
+        for i, condition in enumerate(group.all):
+            yield f"county.yaml @ cohort.{key}.all.{i}", condition
     for key, outcome in county.outcomes.items():
         for i, condition in enumerate(outcome.at_risk):
             yield f"county.yaml @ outcomes.{key}.at_risk.{i}", condition

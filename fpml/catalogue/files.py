@@ -12,7 +12,11 @@ from fpml.errors import Fault, InputError, PolicyError, did_you_mean
 Place = tuple[str | int, ...]
 
 
-class _Loader(yaml.SafeLoader):
+# The parser in C where PyYAML has it: ten times faster, and the same.
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]
     """SafeLoader that leaves numbers as text, so that a threshold stays exactly what was written."""
 
 
@@ -38,7 +42,7 @@ def parse(path: Path, shape: Any) -> Any:
     faults = list(_walk(node, (), lines, path.name)) if node else []
     if not faults:
         try:
-            loaded = _Loader(text).get_single_data()
+            loaded = _Loader("").construct_document(node) if node else None
         except (yaml.YAMLError, ValueError, TypeError) as e:
             fault = Fault(path.name, f"a value that cannot be read ({e.__class__.__name__})", "Mind dates and tags.")
             raise PolicyError([fault]) from None

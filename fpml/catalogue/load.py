@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
-from fpml.catalogue.expand import IN_LINES, expand
+from fpml.catalogue.expand import AGAINST, IN_LINES, coverage, expand
 from fpml.catalogue.files import parse
 from fpml.catalogue.model import Catalogue, Wording
 from fpml.catalogue.types import County, Department, Derived, Indicator, Language, Name, Rule, Words
@@ -51,6 +51,7 @@ def load(folder: Path, defaults: Path) -> Catalogue:
         indicators=MappingProxyType(dict(indicators)),
         features=MappingProxyType(features.features),
         derived=MappingProxyType({}),
+        coverage=MappingProxyType(coverage(indicators, features.features.values())),
         rules=MappingProxyType(dict(rules)),
         county=county,
         wording=MappingProxyType(wording),
@@ -58,10 +59,16 @@ def load(folder: Path, defaults: Path) -> Catalogue:
         codes=MappingProxyType({name: i for i, name in enumerate(indicators)}),
     )
     named = {
-        n: d.model_copy(update={"name": _in_lines(d, unnamed)}) if n.endswith(IN_LINES) else d
+        n: d.model_copy(update={"name": _in_words(d, unnamed)}) if n.endswith(IN_LINES) or AGAINST in n else d
         for n, d in ordered.items()
     }
-    return Catalogue(**{**vars(unnamed), "derived": MappingProxyType(named)})
+    whole = Catalogue(**{**vars(unnamed), "derived": MappingProxyType(named)})
+    if not whole.known_by_itself(county.watched.feature):
+        problem = f"`{county.watched.feature}` is unknown where a department is late; nobody would be watched then"
+        raise PolicyError(
+            [Fault("county.yaml @ watched", problem, "Choose one of the register's, or a window `ever`.")]
+        )
+    return whole
 
 
 def fingerprint(files: Iterable[Path]) -> str:
@@ -78,12 +85,14 @@ def _place(folder: Path, defaults: Path, file: str) -> Path:
     return defaults / file if file.startswith("wording.") and not own.is_file() else own
 
 
-def _in_lines(derived: Derived, catalogue: Catalogue) -> Words:
-    """What a computed share of the line is called, in each language."""
-    said = {
-        lang: wording.in_lines.format(feature=catalogue.describe(derived.of, lang))
-        for lang, wording in catalogue.wording.items()
-    }
+def _in_words(derived: Derived, catalogue: Catalogue) -> Words:
+    """What a computed ratio (to the line, or to a household's own past) is called, in each language."""
+    said = {}
+    for lang, wording in catalogue.wording.items():
+        past = catalogue.features.get(derived.by[0])
+        form = wording.against if past else wording.in_lines
+        window = wording.span(past.window) if past else ""
+        said[lang] = form.format(feature=catalogue.describe(derived.of, lang), window=window)
     return Words(**said)
 
 
@@ -104,6 +113,12 @@ def _between_files(
             remedy = did_you_mean(rule.department, departments)
             yield Fault(f"rules.yaml @ {key}.department", f"unknown department `{rule.department}`", remedy)
     statuses = [k for k, i in indicators.items() if i.kind == "status"]
-    for key, status in (("village", county.village), ("line.region", county.line.region)):
+    membership = indicators.get(county.membership or "")
+    if membership and membership.grain != "person":
+        yield Fault(
+            "county.yaml @ membership", f"`{county.membership}` is not told of persons", "Write `grain: person`."
+        )
+    named = (("village", county.village), ("line.region", county.line.region), ("membership", county.membership))
+    for key, status in named:
         if status and status not in statuses:
             yield Fault(f"county.yaml @ {key}", f"`{status}` is not a status indicator", did_you_mean(status, statuses))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fpml.catalogue.types import (
     EVER,
     County,
+    Coverage,
     Department,
     Derived,
     Feature,
@@ -20,6 +21,10 @@ from fpml.catalogue.types import (
 )
 from fpml.errors import UsageError, did_you_mean
 
+# Raised when the engine itself comes to mean something else by a feature: older models are then refused.
+DEFINITIONS = 2
+# Reductions that are not in the indicator's own unit.
+UNSCALED = ("count", "months_since", "months_with", "duration", "holding")
 LINE, HEADS = "line", "heads"
 
 
@@ -30,18 +35,28 @@ class Wording(Policy):
     window: str
     window_ago: str
     ever: str
+    ever_ago: str
     feature: str
     event: str
     in_lines: str
     unknown: str
     months: str
     records: str
+    share: str
+    people: str
+    yes: str
+    to_date: str
+    to_date_ago: str
+    coverage: str
+    against: str
     words: dict[str, str]
 
     def span(self, window: Window) -> str:
         """The window in words."""
         if window.length >= EVER:
-            return self.ever
+            return self.ever_ago.format(ago=window.ago) if window.ago else self.ever
+        if window.to_date:
+            return self.to_date_ago.format(ago=window.ago) if window.ago else self.to_date
         return (self.window_ago if window.ago else self.window).format(length=window.length, ago=window.ago)
 
 
@@ -53,6 +68,7 @@ class Catalogue:
     indicators: Mapping[str, Indicator]
     features: Mapping[str, Feature]
     derived: Mapping[str, Derived]
+    coverage: Mapping[str, Coverage]
     rules: Mapping[str, Rule]
     county: County
     wording: Mapping[Language, Wording]
@@ -63,6 +79,8 @@ class Catalogue:
     def meaning(self) -> str:
         """Sixteen hex digits of all that decides what a feature or a label means: not words, rules or visits."""
         parts = {
+            "definitions": DEFINITIONS,
+            "cadence": {k: d.cadence_months for k, d in self.departments.items()},
             "indicators": {
                 k: i.model_dump_json(exclude={"name", "unit", "features"}) for k, i in self.indicators.items()
             },
@@ -70,8 +88,26 @@ class Catalogue:
             "line": self.county.line.model_dump_json(exclude={"unit"}),
             "outcomes": {k: o.model_dump_json(exclude={"name"}) for k, o in self.county.outcomes.items()},
             "watched": self.county.watched.model_dump_json(),
+            "membership": self.county.membership or "",
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def following(self) -> tuple[bool, ...]:
+        """For each indicator, whether a fact goes with its person from household to household."""
+        return tuple(i.follows for i in self.indicators.values())
+
+    @property
+    def attested(self) -> tuple[int, ...]:
+        """For each indicator, the position of the department whose delivery of a month its records attest, or -1.
+
+        Where a department tells of what happens, month by month, only that attests; else (a bank's balances) all does.
+        """
+        position = {name: n for n, name in enumerate(self.departments)}
+        flows = {i.department for i in self.indicators.values() if i.flows}
+        return tuple(
+            position[i.department] if i.flows or i.department not in flows else -1 for i in self.indicators.values()
+        )
 
     def model_features(self) -> tuple[str, ...]:
         """The names of the features that a model may read, in the catalogue's order."""
@@ -87,23 +123,38 @@ class Catalogue:
         while waiting:
             name = waiting.pop()
             if name in self.derived:
-                waiting.extend(references(self.derived[name], self.features, self.county))
+                waiting.extend(self.behind(name))
             elif name in self.features:
                 base.add(name)
-            else:
+            elif name not in self.coverage:
                 raise UsageError(f"feature `{name}`", "not in the catalogue", did_you_mean(name, self.names()))
         return frozenset(base)
 
     def names(self) -> tuple[str, ...]:
         """The names of all features."""
-        return (*self.features, *self.derived)
+        return (*self.features, *self.derived, *self.coverage)
+
+    def known_by_itself(self, name: str) -> bool:
+        """Whether a feature can be told from a household's records alone, whatever departments had delivered."""
+        if name in self.coverage or (name in self.derived and self.derived[name].kind == "context"):
+            return False
+        if name in self.derived:
+            return all(self.known_by_itself(n) for n in self.behind(name))
+        f = self.features[name]
+        indicator = self.indicators[f.indicator]
+        own = indicator.absent == "unknown" or indicator.covered_by is not None or f.window.length >= EVER
+        return own or f.reduction in ("months_since", "duration")
+
+    def behind(self, name: str) -> tuple[str, ...]:
+        """The features that a derived one is computed from."""
+        return references(self.derived[name], self.features, self.county)
 
     def group(self, name: str) -> str:
         """The indicator (or named group) whose contribution a feature's is added to."""
         if name in self.features:
             return self.features[name].indicator
         derived = self.derived[name]
-        return derived.group or self.group(derived.of)
+        return derived.group or (self.group(derived.of) if derived.of else name)
 
     def group_name(self, group: str, language: Language) -> str:
         """A group of features in words."""
@@ -122,29 +173,40 @@ class Catalogue:
                 reduction=words.reductions[f.reduction],
                 window=words.span(f.window),
             )
+        if name in self.coverage:
+            c = self.coverage[name]
+            department = self.departments[c.department].name.said(language)
+            return words.coverage.format(department=department, window=words.span(c.window))
         return self.derived[name].name.said(language)
 
     def unit(self, name: str, language: Language) -> str:
         """The unit in which a feature is told to a reader."""
         if name in self.derived:
             return self.derived[name].unit.said(language)
+        if name in self.coverage:
+            return self.wording[language].share
         f = self.features[name]
-        if f.reduction == "months_since":
+        if f.reduction in ("months_since", "duration"):
             return self.wording[language].months
+        if f.reduction == "months_with":
+            return self.wording[language].share
+        if f.reduction == "holding":
+            whose = self.indicators[f.indicator].grain
+            return self.wording[language].people if whose == "person" else self.wording[language].yes
         if f.reduction == "count" and self.indicators[f.indicator].kind != "event":
             return self.wording[language].records
         return self.indicators[f.indicator].unit.said(language)
 
     def decimals(self, name: str) -> int:
         """By how many decimal places a stored feature is shifted: 2 where the history holds fen."""
-        if name in self.derived or self.features[name].reduction in ("count", "months_since"):
+        if name not in self.features or self.features[name].reduction in UNSCALED:
             return 0
         return self.indicators[self.features[name].indicator].decimals
 
 
 def references(derived: Derived, features: Mapping[str, Feature], county: County) -> tuple[str, ...]:
     """The features that a derived one is computed from, its line and heads spelt out."""
-    named = [derived.of, *(b for b in derived.by if b not in (LINE, HEADS))]
+    named = [*([derived.of] if derived.of else []), *(b for b in derived.by if b not in (LINE, HEADS))]
     ago = features[derived.of].window.ago if derived.of in features else 0
     if HEADS in derived.by:
         named.append(heads_feature(county, ago))

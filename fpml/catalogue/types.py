@@ -12,12 +12,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Kind = Literal["amount", "count", "level", "status", "event"]
-Reduction = Literal["sum", "count", "max", "min", "mean", "last", "months_since"]
+Reduction = Literal[
+    "sum", "count", "max", "min", "mean", "last", "months_since",
+    "trend", "sd", "months_with", "duration", "holding",
+]  # fmt: skip
+# These look at each month of a window, and so need one that is bounded; those only make sense of a status.
+MONTH_BY_MONTH = ("trend", "sd", "months_with")
+OF_STATUS = ("duration", "holding")
+LONGEST = 60
 Direction = Literal["raises", "lowers", "unclear"]
 Language = Literal["zh", "en"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=80)]
 
-EVER = 1200
+# A thousand years of months.
+EVER = 12_000
 
 
 class Policy(BaseModel):
@@ -44,25 +52,28 @@ class Words(Policy):
 
 
 class Window(Policy):
-    """The months (as_of - ago - length, as_of - ago]; written `12m`, `12m_1m_ago` or `ever`."""
+    """The months (as_of - ago - length, as_of - ago]; written `12m`, `12m_1m_ago`, `ytd` or `ever`.
+
+    `ytd`, the calendar year to date, begins in January of the year in which it ends; its length is 12 at most.
+    """
 
     length: int = Field(ge=1, le=EVER)
     ago: int = Field(default=0, ge=0, le=EVER)
+    to_date: bool = False
 
     @classmethod
     def parse(cls, text: Any) -> Any:
         """The window that a policy file names; anything else raises ValueError."""
         if not isinstance(text, str):
             return text
-        if text == "ever":
-            return cls(length=EVER)
-        m = re.fullmatch(r"([1-9]\d{0,2})m(?:_([1-9]\d{0,2})m_ago)?", text)
+        m = re.fullmatch(r"(?:([1-9]\d{0,2})m|(ytd)|ever)(?:_([1-9]\d{0,2})m_ago)?", text)
         if not m:
-            raise ValueError("not a window; write `12m`, `12m_1m_ago` (which ended a month ago) or `ever`")
-        return cls(length=int(m[1]), ago=int(m[2] or 0))
+            raise ValueError("not a window; write `12m`, `12m_1m_ago` (which ended a month ago), `ytd` or `ever`")
+        length = int(m[1]) if m[1] else 12 if m[2] else EVER
+        return cls(length=length, ago=int(m[3] or 0), to_date=bool(m[2]))
 
     def __str__(self) -> str:
-        length = "ever" if self.length == EVER else f"{self.length}m"
+        length = "ytd" if self.to_date else "ever" if self.length == EVER else f"{self.length}m"
         return f"{length}_{self.ago}m_ago" if self.ago else length
 
 
@@ -77,11 +88,16 @@ class Department(Policy):
 
 
 class FeatureSet(Policy):
-    """Windows x reductions of one indicator; `in_lines` adds each as a share of the monitoring line per head."""
+    """Windows x reductions of one indicator.
+
+    `in_lines` adds each as a share of the monitoring line per head; `against` holds each against the same reduction of
+    an earlier window (a household's own past), as a ratio.
+    """
 
     windows: tuple[WindowText, ...] = Field(min_length=1)
     reductions: tuple[Reduction, ...] = Field(min_length=1)
     in_lines: bool = False
+    against: WindowText | None = None
     for_model: bool = True
 
 
@@ -91,6 +107,8 @@ class Indicator(Policy):
     `decimals` says how many decimal places the delivered number may have; the ledger holds value x 10^decimals as an
     integer (fen for an amount in yuan). `absent` says what no record means: `zero` (nothing happened) or `unknown`.
     `covered_by` names an indicator without which nobody asked, and the answer stays unknown even so.
+    `follows_person`: a person's fact goes with the person from household to household; by default a status or a level
+    does (what somebody is or has), and an amount, a count or an event stays where it happened.
     """
 
     name: Words
@@ -104,6 +122,7 @@ class Indicator(Policy):
     usual_lag_months: int = Field(default=0, ge=0, le=36)
     absent: Literal["zero", "unknown"] = "unknown"
     covered_by: str | None = None
+    follows_person: bool | None = None
     codes: dict[int, Words] | None = None
     features: tuple[FeatureSet, ...] = ()
 
@@ -115,7 +134,37 @@ class Indicator(Policy):
             raise ValueError("a status with an empty table of codes; list them, or leave `codes` out")
         if self.kind != "amount" and any(s.in_lines for s in self.features):
             raise ValueError("`in_lines` on what is not an amount; only money is held against the line")
+        if self.follows_person and self.grain != "person":
+            raise ValueError("`follows_person` on what is told of households")
+        for wanted in self.features:
+            for window in wanted.windows:
+                for reduction in wanted.reductions:
+                    fault = self.refuses(reduction, window)
+                    if fault:
+                        raise ValueError(fault)
         return self
+
+    @property
+    def follows(self) -> bool:
+        """Whether a fact goes with its person to another household."""
+        if self.follows_person is not None:
+            return self.follows_person
+        return self.grain == "person" and self.kind in ("status", "level")
+
+    @property
+    def flows(self) -> bool:
+        """Whether it tells of what happens, so that a month without records means something."""
+        return self.absent == "zero" and self.kind != "status" and not self.follows
+
+    def refuses(self, reduction: Reduction, window: Window) -> str | None:
+        """Why this reduction over this window makes no sense of the indicator; None where it does."""
+        if reduction in MONTH_BY_MONTH and window.length > LONGEST:
+            return f"`{reduction}` looks at each month; give it a window of at most {LONGEST} months"
+        if reduction in OF_STATUS and self.kind != "status":
+            return f"`{reduction}` of a {self.kind}; only a status goes on"
+        if reduction == "duration" and self.grain == "person":
+            return "`duration` of what is told of persons; use `holding`, which counts them"
+        return None
 
 
 class Feature(Policy):
@@ -132,19 +181,33 @@ class Feature(Policy):
         return f"{self.indicator}__{self.reduction}__{self.window}"
 
 
+class Coverage(Policy):
+    """How much of a window a department had told of by the as-of, as a share of its months."""
+
+    department: str
+    window: Window
+
+    @property
+    def name(self) -> str:
+        """The computed name, such as `medical_insurance__coverage__12m`."""
+        return f"{self.department}__coverage__{self.window}"
+
+
 class Derived(Policy):
     """A feature computed from others of the same row, or (context) from those of the same village at the same as-of.
 
     ratio: `of` / product of `by` (`line` stands for the monitoring line in force, `heads` for its heads, both at the
     end of the window of `of`);  change: `of` minus `by`;  first: the first known of `of`, `by` ...;  min, max: over
     the known ones;  sum: unknown if any of them is;  log_mean: exp(mean(log(1 + x))) - 1 of the known ones,
-    for skewed amounts;  context: mean of `of` over the village's other households.
+    for skewed amounts;  context: mean of `of` over the other households of the same `place` (`place_digits`: of the
+    place that the first so many digits of its code name);  season: the month of the year of the as-of, 1 to 12.
     """
 
-    kind: Literal["ratio", "change", "first", "min", "max", "sum", "log_mean", "context"]
-    of: str
+    kind: Literal["ratio", "change", "first", "min", "max", "sum", "log_mean", "context", "season"]
+    of: str = ""
     by: tuple[str, ...] = ()
     place: str | None = None
+    place_digits: int | None = Field(default=None, ge=1, le=12)
     name: Words
     unit: Words
     group: str | None = None
@@ -153,6 +216,14 @@ class Derived(Policy):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
+        if self.kind == "season":
+            if self.of or self.by or self.place:
+                raise ValueError("a season is of the as-of alone: without `of`, `by` and `place`")
+            return self
+        if not self.of:
+            raise ValueError(f"a {self.kind} needs `of`")
+        if self.place_digits and not self.place:
+            raise ValueError("`place_digits` without a `place`")
         if self.kind == "context" and (self.by or not self.place):
             raise ValueError(
                 "a context is the mean of `of` over a `place` (an indicator such as village), without `by`"
@@ -268,14 +339,27 @@ class OutcomeDefinition(Policy):
         return self
 
 
+class Group(Policy):
+    """Households that are watched as one kind, such as those in monitoring: every condition holds."""
+
+    name: Words
+    all: tuple[Condition, ...] = ()
+
+
 class County(Policy):
-    """The calendar, the cohort, the capacity and the words of one place."""
+    """The calendar, the cohort, the capacity and the words of one place.
+
+    `membership` names the status that says which household a person belongs to. `cohort`: as what a watched household
+    is watched, the first group that holds; those in monitoring are a group of their own.
+    """
 
     name: Words
     language: Language = "zh"
     simulated: bool = False
     as_of_months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(default=tuple(range(1, 13)), min_length=1)
     watched: Condition
+    membership: Name | None = None
+    cohort: dict[Name, Group] = Field(default_factory=dict)
     village: str
     visits: int = Field(ge=1)
     line: MonitoringLine

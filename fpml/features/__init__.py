@@ -1,17 +1,19 @@
 """Histories: what was known of each watched household at each as-of, as features."""
 
-from fpml.features.build import KEY, as_of_months, matrix, natural, shard_histories, with_context
+from fpml.features.build import KEY, Asked, as_of_months, histories, matrix, natural, one_by_one
 from fpml.features.reach import Reach
-from fpml.features.records import Records, from_ledger
+from fpml.features.records import COLUMNS, Records, from_ledger
 
 __all__ = [
+    "COLUMNS",
     "KEY",
+    "Asked",
     "Reach",
     "Records",
     "as_of_months",
     "from_ledger",
+    "histories",
     "matrix",
     "natural",
-    "shard_histories",
-    "with_context",
+    "one_by_one",
 ]

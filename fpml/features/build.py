@@ -1,77 +1,180 @@
 """Records -> histories: one row per watched household and as-of.
 
-A shard's histories are one pure function of its records. Context (the village's own averages as known then) needs all
-shards, and is added between them by `with_context`.
+Three passes, so that memory is bounded by the shard: each shard is reduced (`fill`); what all
+departments had told of is put together (`Reach`), and each shard learns which of its cells are known and derives
+from them (`finish`); context (a village's own averages as known then) is worked out over all of them (`with_context`).
+
+Rows stand household by household (in `household_order`), each with its as-ofs in order, for any number of shards.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fpml.catalogue import EVER, Catalogue, Feature
 from fpml.dates import AsOf
-from fpml.features.derive import Floats, derive, in_context, needed_derived, village_mean
+from fpml.features.derive import Floats, Lines, derive, in_context, needed_derived, place_mean
 from fpml.features.reach import Reach
-from fpml.features.records import Records
-from fpml.features.windows import Reduced, Rows, reduce_records
-from fpml.households import holds
+from fpml.features.records import Records, Told, from_ledger
+from fpml.features.windows import Plan, Reduced, Rows, plan_for, reduce_records
+from fpml.households import Linked, holds
 
 KEY = ("household_id", "as_of")
+Bools = npt.NDArray[np.bool_]
+Months = npt.NDArray[np.int64]
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+Run = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 
 
-def shard_histories(
-    records: Records, catalogue: Catalogue, as_ofs: Sequence[AsOf], reach: Reach, *, names: Sequence[str] | None = None
-) -> pa.Table:
-    """The histories of one shard, without context: household_id, as_of (date32), then the features by name.
+def one_by_one(function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
+    """Runs the parts in this thread."""
+    return [function(p) for p in parts]
 
-    A window that begins before its department's records do is unknown: no news is not zero. Integers stay in stored
-    units (fen), null where unknown; derived features are floats in their unit. Rows are sorted by
-    as-of, then household. `names`: the features wanted (default: all of the catalogue).
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for: as-ofs, features by name (None: all of the catalogue), and rows.
+
+    `rows`: a table of household_id and as_of (None: everybody watched); those who are not watched get no row.
     """
-    months = np.array(sorted({a.month for a in as_ofs}), np.int64)
-    wanted = tuple(names) if names is not None else catalogue.names()
-    rows = _watched(records, catalogue, months, reach)
-    cells = _Cells(records, catalogue, rows, (*wanted, *_behind(wanted, catalogue)), reach)
-    h, a = np.nonzero(rows.of >= 0)
-    order = np.argsort(rows.of[h, a])
-    month = months[a[order]]
-    for name in needed_derived(wanted, catalogue):
-        if not in_context(name, catalogue):
-            cells.derived[name] = derive(catalogue.derived[name], cells.natural, catalogue, month)
-    ends = {int(m): AsOf(int(m)).date for m in months}
-    columns: dict[str, pa.Array] = {
-        "household_id": pa.array(records.households[h[order]], pa.string()),
-        "as_of": pa.array([ends[int(m)] for m in month], pa.date32()),
-    }
-    for name in dict.fromkeys((*wanted, *_behind(wanted, catalogue))):
-        if name in catalogue.features:
-            columns[name] = cells.column(name)
-        elif name in cells.derived:
-            columns[name] = pa.array(cells.derived[name], pa.float64(), from_pandas=True)
-    return pa.table(columns)
+
+    as_ofs: tuple[AsOf, ...]
+    names: tuple[str, ...] | None = None
+    rows: pa.Table | None = None
+
+    def features(self, catalogue: Catalogue) -> tuple[str, ...]:
+        """The names asked for, without repetition."""
+        return tuple(dict.fromkeys(self.names if self.names is not None else catalogue.names()))
 
 
-def with_context(histories: pa.Table, catalogue: Catalogue, *, names: Sequence[str] | None = None) -> pa.Table:
-    """The histories of all shards together, sorted by as-of and household, with the features that need neighbours."""
-    histories = histories.sort_by([("as_of", "ascending"), ("household_id", "ascending")])
-    wanted = tuple(names) if names is not None else catalogue.names()
-    month = as_of_months(histories)
-    for name in needed_derived(wanted, catalogue):
-        if not in_context(name, catalogue):
-            continue
+def histories(
+    read: Callable[[int], pa.Table],
+    shards: int,
+    catalogue: Catalogue,
+    asked: Asked,
+    *,
+    run: Run = one_by_one,
+    linked: Linked | None = None,
+) -> pa.Table:
+    """household_id, as_of (date32), then the features: integers in stored units (fen), null where unknown.
+
+    `read` gives a shard's ledger rows; `run` applies a function to parts, on threads or one by one.
+    """
+    way = _Way.of(asked, catalogue)
+
+    def of_shard(shard: int) -> _Filled:
+        incoming = linked.incoming(shard) if linked else None
+        return fill(from_ledger(read(shard), catalogue, incoming=incoming), way)
+
+    filled = run(of_shard, range(shards))
+    reach = Reach.of([f.told for f in filled], catalogue)
+    # Each part is let go of as soon as it is finished: `pop` leaves nothing that still holds it.
+    waiting = dict(enumerate(filled))
+    filled.clear()
+    parts = run(lambda i: finish(waiting.pop(i), way, reach), list(waiting))
+    # Shards are ranges of the households' order: one after the other, the rows stand in order.
+    rows = pa.concat_tables([p for p, _ in parts])
+    everyone = rows if asked.rows is None else pa.concat_tables([e for _, e in parts])
+    return with_context(rows, everyone, way)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What is asked for, worked out once: names, what context needs of everybody (`behind`), how each is reduced."""
+
+    catalogue: Catalogue
+    months: Months
+    wanted: tuple[str, ...]
+    behind: tuple[str, ...]
+    rows: pa.Table | None
+    plan: Plan
+    plan_behind: Plan
+    plan_watched: Plan
+    derived: tuple[str, ...]
+    in_context: tuple[str, ...]
+
+    @classmethod
+    def of(cls, asked: Asked, catalogue: Catalogue) -> "_Way":
+        wanted = asked.features(catalogue)
+        behind = _behind(wanted, catalogue)
+        derived = needed_derived((*wanted, *behind), catalogue)
+        context = tuple(n for n in derived if in_context(n, catalogue))
+        return cls(
+            catalogue,
+            np.array(sorted({a.month for a in asked.as_ofs}), np.int64),
+            wanted,
+            behind,
+            asked.rows,
+            plan_for(_base((*wanted, *behind), catalogue), catalogue),
+            plan_for(_base(behind, catalogue), catalogue),
+            plan_for(_base((catalogue.county.watched.feature,), catalogue), catalogue),
+            tuple(n for n in derived if n not in context),
+            context,
+        )
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """A shard's reduced features: of the rows asked for, and (`behind`) of all that context needs."""
+
+    households: pa.Array
+    rows: Rows
+    reduced: Reduced
+    all_rows: Rows
+    behind: Reduced
+    told: Told
+
+
+def fill(records: Records, way: _Way) -> _Filled:
+    """One shard reduced: which rows there are, and what the kernel saw of each."""
+    everybody = _watched(records, way)
+    if way.rows is None:
+        reduced = reduce_records(records, way.plan, everybody)
+        return _Filled(records.households, everybody, reduced, everybody, Reduced({}, {}), records.told)
+    rows = _chosen(everybody, records.households, way.months, way.rows)
+    of_all = reduce_records(records, way.plan_behind, everybody)
+    return _Filled(records.households, rows, reduce_records(records, way.plan, rows), everybody, of_all, records.told)
+
+
+def finish(filled: _Filled, way: _Way, reach: Reach) -> tuple[pa.Table, pa.Table]:
+    """A shard's histories without context, and what context needs of every household there."""
+    cells = _Cells(filled.households, filled.rows, filled.reduced, way.catalogue, reach)
+    table = cells.table((*way.wanted, *way.behind), way.derived)
+    if way.rows is None:
+        return table, table.select([])
+    of_all = _Cells(filled.households, filled.all_rows, filled.behind, way.catalogue, reach)
+    return table, of_all.table(way.behind, needed_derived(way.behind, way.catalogue))
+
+
+def with_context(rows: pa.Table, everyone: pa.Table, way: _Way) -> pa.Table:
+    """The rows with the features that need neighbours: everyone watched in the same place at the same as-of."""
+    catalogue = way.catalogue
+    added: dict[str, Floats] = {}
+
+    def mine(name: str) -> Floats:
+        return added[name] if name in added else _stored(rows, name)
+
+    month = as_of_months(rows) if way.behind else np.zeros(0, np.int64)
+    lines = Lines(catalogue, mine, month)
+    for name in way.in_context:
         d = catalogue.derived[name]
         if d.kind == "context":
-            place = natural(histories, f"{d.place}__last__ever", catalogue)
-            values = village_mean(natural(histories, d.of, catalogue), place, month)
+            place = f"{d.place}__last__ever"
+            theirs = _stored(everyone, d.of), _stored(everyone, place), as_of_months(everyone)
+            added[name] = place_mean((mine(d.of), mine(place), month), theirs, d.place_digits)
+            added[name] /= 10 ** catalogue.decimals(d.of)
         else:
-            values = derive(d, partial(natural, histories, catalogue=catalogue), catalogue, month)
-        histories = histories.append_column(name, pa.array(values, pa.float64(), from_pandas=True))
-    if names is None:
-        return histories
-    return histories.select([*KEY, *dict.fromkeys(wanted)])
+            added[name] = derive(d, mine, lines)
+    for name in added:
+        rows = rows.append_column(name, pa.array(added[name], pa.float64(), from_pandas=True))
+    return rows.select([*KEY, *way.wanted])
 
 
 def natural(histories: pa.Table, name: str, catalogue: Catalogue) -> Floats:
@@ -79,6 +182,12 @@ def natural(histories: pa.Table, name: str, catalogue: Catalogue) -> Floats:
     values: Floats = histories[name].cast(pa.float64()).to_numpy()
     decimals = catalogue.decimals(name)
     return values / 10**decimals if decimals else values
+
+
+def _stored(histories: pa.Table, name: str) -> Floats:
+    """A feature of every row as floats in stored units, NaN where unknown."""
+    values: Floats = histories[name].cast(pa.float64()).to_numpy()
+    return values
 
 
 def matrix(
@@ -98,96 +207,155 @@ def as_of_months(histories: pa.Table) -> npt.NDArray[np.int64]:
     return days.astype("datetime64[M]").astype(np.int64) + 1970 * 12
 
 
+def _base(names: Sequence[str], catalogue: Catalogue) -> list[Feature]:
+    """The reduced features behind these names, with those that say whether anybody asked."""
+    base = {n: catalogue.features[n] for n in sorted(catalogue.needed_for(names))}
+    for f in list(base.values()):
+        cover = _cover(f, catalogue)
+        if cover:
+            base[cover.name] = cover
+    return list(base.values())
+
+
 def _behind(wanted: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """What context features will need of each shard, and was not asked for by name."""
-    contexts = [n for n in needed_derived(wanted, catalogue) if in_context(n, catalogue)]
+    """What features in context are computed from, as far as it is of each household's own."""
     behind: list[str] = []
-    for name in contexts:
-        d = catalogue.derived[name]
-        behind.extend(n for n in (d.of, *d.by) if n in catalogue.features or n in catalogue.derived)
-        if d.place:
-            behind.append(f"{d.place}__last__ever")
-    return tuple(n for n in dict.fromkeys(behind) if n not in wanted)
+    for name in needed_derived(wanted, catalogue):
+        if in_context(name, catalogue):
+            own = catalogue.behind(name)
+            behind.extend(n for n in own if not in_context(n, catalogue))
+    return tuple(dict.fromkeys(behind))
 
 
-def _watched(records: Records, catalogue: Catalogue, months: npt.NDArray[np.int64], reach: Reach) -> Rows:
+def _watched(records: Records, way: _Way) -> Rows:
     """The rows of the cohort: households for which the county's `watched` condition holds at the as-of."""
-    every = Rows.every(records.households.size, months)
-    condition = catalogue.county.watched
-    cells = _Cells(records, catalogue, every, (condition.feature,), reach)
-    if condition.feature in catalogue.derived:
-        month = np.repeat(months, records.households.size)
-        for name in needed_derived((condition.feature,), catalogue):
-            cells.derived[name] = derive(catalogue.derived[name], cells.natural, catalogue, month)
-    values, known = cells.stored(condition.feature)
+    every = Rows.every(len(records.households), way.months)
+    condition, catalogue = way.catalogue.county.watched, way.catalogue
+    cells = _Cells(
+        records.households, every, reduce_records(records, way.plan_watched, every), catalogue, Reach({}, {})
+    )
+    values, known = cells.stored_and_known(condition.feature)
     held = holds(condition, values, known, catalogue.decimals(condition.feature))
-    return Rows.where(held.reshape(months.size, records.households.size), months)
+    return every if held.all() else Rows.where(held.reshape(every.of.shape), way.months)
 
 
+def _chosen(everybody: Rows, households: pa.Array, months: Months, rows: pa.Table) -> Rows:
+    """Of everybody's rows those asked for."""
+    at = pc.index_in(rows["household_id"].cast(pa.string()), value_set=households)
+    when = np.searchsorted(months, as_of_months(rows))
+    here = np.asarray(at.is_valid()) & (when < months.size)
+    wanted = np.zeros(everybody.of.shape, bool)
+    month = np.minimum(when, months.size - 1)
+    here &= months[month] == as_of_months(rows)
+    wanted[pc.fill_null(at, 0).to_numpy()[here], month[here]] = True
+    return Rows.where(wanted & (everybody.of >= 0), months)
+
+
+@dataclass
 class _Cells:
-    """The reduced features of some rows, with what the absence of records means."""
+    """The features of some rows: reduced ones, with what the absence of records means, and those derived from them."""
 
-    def __init__(self, records: Records, catalogue: Catalogue, rows: Rows, names: Sequence[str], reach: Reach) -> None:
-        self.catalogue, self.reach = catalogue, reach
-        self.derived: dict[str, Floats] = {}
-        base = {n: catalogue.features[n] for n in sorted(catalogue.needed_for(names))}
-        for f in list(base.values()):
-            cover = _cover(f, catalogue)
-            if cover:
-                base[cover.name] = cover
-        reduced = reduce_records(records, list(base.values()), catalogue, rows)
-        self._reduced: Reduced = reduced
-        self._at = {n: i for i, n in enumerate(reduced.names)}
-        self._features = base
-        h, a = np.nonzero(rows.of >= 0)
-        self._month = np.empty(rows.size, np.int64)
-        self._month[rows.of[h, a]] = rows.months[a]
+    households: pa.Array
+    rows: Rows
+    reduced: Reduced
+    catalogue: Catalogue
+    reach: Reach
+    derived: dict[str, Floats] = field(default_factory=dict)
+    _covered: dict[tuple[object, ...], Bools | None] = field(default_factory=dict)
 
-    def stored(self, name: str) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
-        """A feature's values (integers in stored units, floats for means and derived), and where they are known."""
+    def table(self, names: Sequence[str], derived: Sequence[str]) -> pa.Table:
+        """The rows with the features named, of which `derived` are derived, in the order of computation."""
+        household, at = self.rows.each()
+        self._derive(derived)
+        ends = np.array([AsOf(int(m)).date for m in self.rows.months], "datetime64[D]")
+        columns: dict[str, pa.Array] = {
+            "household_id": self.households.take(pa.array(household)),
+            "as_of": pa.array(ends[at], pa.date32()),
+        }
+        for name in dict.fromkeys(names):
+            if name in self.derived:
+                columns[name] = pa.array(self.derived[name], pa.float64(), from_pandas=True)
+            elif name in self.catalogue.coverage:
+                columns[name] = pa.array(self._share(name), pa.float64())
+            elif name in self.catalogue.features:
+                known = self._known(self.catalogue.features[name])
+                columns[name] = pa.array(self.reduced.values[name], mask=None if known is None else ~known)
+        return pa.table(columns)
+
+    def _derive(self, names: Sequence[str]) -> None:
+        lines = Lines(self.catalogue, self.stored, self.rows.months[self._at])
+        for name in names:
+            self.derived[name] = derive(self.catalogue.derived[name], self.stored, lines)
+
+    @cached_property
+    def _at(self) -> Months:
+        return self.rows.each()[1]
+
+    def stored(self, name: str) -> Floats:
+        """A feature as floats in stored units, NaN where unknown."""
         if name in self.derived:
-            return self.derived[name], ~np.isnan(self.derived[name])
-        f = self._features[name]
-        i = self._at[name]
-        total, number = self._reduced.total[i], self._reduced.number[i]
-        some = number > 0
-        if f.reduction == "months_since":
-            return np.where(some, self._month - total, 0), some
-        if f.reduction == "mean":
-            values: npt.NDArray[np.generic] = np.where(some, total / np.maximum(number, 1), 0.0)
-        elif f.reduction == "count":
-            values = number.astype(np.int64)
-        else:
-            values = total
-        return values, self._told(f, some)
+            return self.derived[name]
+        if name in self.catalogue.coverage:
+            return self._share(name)
+        known = self._known(self.catalogue.features[name])
+        values = self.reduced.values[name].astype(np.float64)
+        if known is not None:
+            values[~known] = np.nan
+        return values
 
-    def natural(self, name: str) -> Floats:
-        """A feature as floats in its unit, NaN where unknown."""
-        values, known = self.stored(name)
-        return np.where(known, values.astype(np.float64) / 10 ** self.catalogue.decimals(name), np.nan)
+    def stored_and_known(self, name: str) -> tuple[npt.NDArray[np.generic], Bools]:
+        """A feature's values (integers in stored units, floats where it is one), and where they are known."""
+        if name in self.catalogue.features:
+            known = self._known(self.catalogue.features[name])
+            return self.reduced.values[name], np.ones(self.rows.size, bool) if known is None else known
+        self._derive(needed_derived((name,), self.catalogue))
+        return self.derived[name], ~np.isnan(self.derived[name])
 
-    def column(self, name: str) -> pa.Array:
-        """A feature as an Arrow column, null where unknown."""
-        values, known = self.stored(name)
-        return pa.array(values, mask=~known)
-
-    def _told(self, f: Feature, some: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Where a reduction is known: there are records, or their absence means that nothing happened."""
+    def _known(self, f: Feature) -> Bools | None:
+        """Where a reduction is known: there are records, or their absence means that nothing happened. None: all."""
         indicator = self.catalogue.indicators[f.indicator]
-        if indicator.absent == "unknown":
+        some = self.reduced.some.get(f.name)
+        if indicator.absent == "unknown" or f.reduction in ("months_since", "duration"):
             return some
         cover = _cover(f, self.catalogue)
         if cover is not None:
-            return some | (self._reduced.number[self._at[cover.name]] > 0)
+            asked: Bools = self.reduced.values[cover.name].astype(bool)  # a count
+            return asked if some is None else asked | some
         if f.window.length >= EVER:
-            return np.ones(some.size, bool)
-        end = self._month - f.window.ago
-        start = end - f.window.length + 1
-        # A delivery may be as late as it usually is, and as old as the department's turn allows.
-        late = indicator.usual_lag_months + self.catalogue.departments[indicator.department].cadence_months - 1
-        told = self.reach.covers(indicator.department, start, np.maximum(end - late, start), self._month)
+            return None
+        told = self._told(f)
+        if told is None or some is None or indicator.direction != "raises" or f.reduction not in AT_LEAST:
+            return told
         # What raises the risk is at least what was told: a cost above a threshold is above it whatever else is missing.
-        return told | some if indicator.direction == "raises" else told
+        return told | some
+
+    def _told(self, f: Feature) -> Bools | None:
+        """Where the department had told of the whole window, but for what is usually later still. None: everywhere."""
+        indicator = self.catalogue.indicators[f.indicator]
+        w = f.window
+        key = (indicator.department, indicator.usual_lag_months, w.length, w.ago, w.to_date)
+        if key not in self._covered:
+            covered = self._shares(indicator.department, f.window, indicator.usual_lag_months) == 1
+            self._covered[key] = None if covered.all() else self._repeat(covered)
+        return self._covered[key]
+
+    def _share(self, name: str) -> Floats:
+        """The share of a window that a department had told of by each row's as-of."""
+        coverage = self.catalogue.coverage[name]
+        return self._repeat(self._shares(coverage.department, coverage.window, 0))
+
+    def _shares(self, department: str, window: Any, late: int) -> Floats:
+        months = self.rows.months
+        end = months - window.ago
+        start = end - (end % 12 if window.to_date else window.length - 1)
+        return self.reach.share(department, start, np.maximum(end - late, start), months)
+
+    def _repeat(self, of_as_of: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return of_as_of[self._at]
+
+
+# Reductions that more records can only raise.
+AT_LEAST = ("sum", "count", "max", "holding", "months_with")
 
 
 def _cover(f: Feature, catalogue: Catalogue) -> Feature | None:

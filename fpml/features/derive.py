@@ -11,22 +11,46 @@ from fpml.dates import AsOf
 from fpml.errors import InputError
 
 Floats = npt.NDArray[np.float64]
-Natural = Callable[[str], Floats]
+Stored = Callable[[str], Floats]
 # More months than there are: so that a place and a month fit one integer.
 MONTHS = 100_000
 
 
-def line_in_force(catalogue: Catalogue, region: Floats, month: npt.NDArray[np.int64]) -> Floats:
-    """The monitoring line of each row in stored units (unknown where the region is), at the end of each row's month.
+class Lines:
+    """What the rows of one table are held against: the monitoring line and the heads, each worked out once."""
 
-    Raises InputError where a region has no line, or none yet in that month.
-    """
-    known = ~np.isnan(region)
-    out = np.full(region.size, np.nan)
-    place, when = region[known].astype(np.int64), month[known]
-    where, pairs = pd.factorize(place * MONTHS + when)
-    out[known] = np.array([_line(catalogue, *divmod(int(pair), MONTHS)) for pair in pairs], np.float64)[where]
-    return out
+    def __init__(self, catalogue: Catalogue, stored: Stored, month: npt.NDArray[np.int64]) -> None:
+        self.catalogue, self.month = catalogue, month
+        self._stored = stored
+        self._found: dict[int, Floats] = {}
+        self._heads: dict[str, Floats] = {}
+
+    def heads(self, ago: int) -> tuple[Floats, float]:
+        """The heads of each row so many months ago, and by how much they are scaled."""
+        name = heads_feature(self.catalogue.county, ago)
+        if name not in self._heads:
+            self._heads[name] = self._stored(name)
+        return self._heads[name], 10.0 ** self.catalogue.decimals(name)
+
+    def in_force(self, ago: int, asked: npt.NDArray[np.bool_]) -> Floats:
+        """The line of each row in stored units, so many months ago; unknown where the region is.
+
+        Raises InputError where a region has no line, or none yet in that month, and it is asked for.
+        """
+        if ago not in self._found:
+            name = self.catalogue.county.line.region
+            region = self._stored(f"{name}__last__ever") if name else np.zeros(self.month.size)
+            key = np.where(np.isnan(region), -1, region).astype(np.int64) * MONTHS + self.month - ago
+            at, pairs = pd.factorize(key)
+            lines = np.full(pairs.size, np.nan)
+            for i, pair in enumerate(pairs):
+                place, month = divmod(int(pair), MONTHS)
+                if place >= 0 and (asked & (at == i)).any():
+                    lines[i] = _line(self.catalogue, place, month)
+            if np.isnan(lines[pairs >= 0]).any():
+                return lines[at]  # some were not asked for, and may have none: they are not kept
+            self._found[ago] = lines[at]
+        return self._found[ago]
 
 
 def _line(catalogue: Catalogue, region: int, month: int) -> float:
@@ -48,11 +72,14 @@ def _line(catalogue: Catalogue, region: int, month: int) -> float:
     return round(held[-1] * 10**line.decimals)
 
 
-def derive(d: Derived, natural: Natural, catalogue: Catalogue, month: npt.NDArray[np.int64]) -> Floats:
-    """One derived feature for every row: floats, NaN where it is not known. `natural` gives features in their units."""
+def derive(d: Derived, stored: Stored, lines: Lines) -> Floats:
+    """One derived feature for every row: floats, NaN where it is not known. `stored` gives features in stored units."""
+    catalogue = lines.catalogue
+    if d.kind == "season":
+        return (lines.month % 12 + 1).astype(np.float64)
     if d.kind == "ratio":
-        return _ratio(d, natural, catalogue, month)
-    parts = [natural(n) for n in (d.of, *d.by)]
+        return _ratio(d, stored, lines)
+    parts = [stored(n) / 10 ** catalogue.decimals(n) for n in (d.of, *d.by)]
     if d.kind == "change":
         return parts[0] - parts[1]
     if d.kind == "first":
@@ -75,55 +102,63 @@ def derive(d: Derived, natural: Natural, catalogue: Catalogue, month: npt.NDArra
     return np.where(known.any(axis=0), out, np.nan)
 
 
-def _ratio(d: Derived, natural: Natural, catalogue: Catalogue, month: npt.NDArray[np.int64]) -> Floats:
+def _ratio(d: Derived, stored: Stored, lines: Lines) -> Floats:
     """`of` over the product of `by`, in stored integers as long as they are integers: 1 is exactly on the line."""
+    catalogue = lines.catalogue
     ago = catalogue.features[d.of].window.ago if d.of in catalogue.features else 0
-    above, below = np.ones(1), np.ones(1)
-    for i, name in enumerate((d.of, *d.by)):
+    of = stored(d.of)
+    above, below = 1.0, np.asarray(10.0 ** catalogue.decimals(d.of))
+    for name in d.by:
         if name == LINE:
-            region = catalogue.county.line.region
-            where = natural(f"{region}__last__ever") if region else np.zeros(month.size)
             # The line is asked for only where there is something to hold against it.
-            value = line_in_force(catalogue, np.where(np.isnan(above), np.nan, where), month - ago)
-            scale = 10**catalogue.county.line.decimals
+            value, scale = lines.in_force(ago, ~np.isnan(of)), 10.0**catalogue.county.line.decimals
+        elif name == HEADS:
+            value, scale = lines.heads(ago)
         else:
-            named = heads_feature(catalogue.county, ago) if name == HEADS else name
-            scale = 10 ** (catalogue.decimals(named) if named in catalogue.features else 0)
-            # natural = stored / scale; rounding back gives the stored integer exactly.
-            value = natural(named)
-            value = np.round(value * scale) if scale > 1 and _integral(named, catalogue) else value * scale
-        if i == 0:
-            above, below = above * value, below * scale
-        else:
-            above, below = above * scale, below * value
+            value, scale = stored(name), 10.0 ** catalogue.decimals(name)
+        above, below = above * scale, below * value
     with np.errstate(divide="ignore", invalid="ignore"):
-        out = above / below
-    return np.where(np.isfinite(out), out, np.nan)
+        out = of * above / below
+    out[~np.isfinite(out)] = np.nan
+    return out
 
 
-def _integral(name: str, catalogue: Catalogue) -> bool:
-    return name in catalogue.features and catalogue.features[name].reduction != "mean"
+def place_mean(
+    mine: tuple[Floats, Floats, npt.NDArray[np.int64]],
+    everyone: tuple[Floats, Floats, npt.NDArray[np.int64]],
+    digits: int | None,
+) -> Floats:
+    """For each of my rows the mean of the value over the other rows of everyone's in the same place and month.
 
-
-def village_mean(value: Floats, place: Floats, month: npt.NDArray[np.int64]) -> Floats:
-    """For each row the mean of `value` over the other rows of the same place and as-of; unknown where there is none.
-
-    Rows must stand in a fixed order (households ascending): then the sums do not depend on shards or threads.
+    Each triple holds value, place and month; my rows are among everyone's. `digits`: the place is the first so many
+    digits of its code. Rows stand in a fixed order, so the sums do not depend on shards or threads.
     """
-    known = ~np.isnan(value) & ~np.isnan(place)
-    group, _ = pd.factorize(np.nan_to_num(place, nan=-1.0).astype(np.int64) * MONTHS + month)
-    total = np.bincount(group, weights=np.where(known, value, 0.0))[group]
-    number = np.bincount(group, weights=known.astype(float))[group]
-    others = number - known
+    value, place, month = everyone
+    groups, at = np.unique(_place_and_month(place, month, digits), return_inverse=True)
+    known = ~np.isnan(value)
+    total = np.bincount(at, weights=np.where(known, value, 0.0))
+    number = np.bincount(at, weights=known.astype(float))
+    own, my_place, my_month = mine
+    found = np.searchsorted(groups, _place_and_month(my_place, my_month, digits))
+    here = ~np.isnan(own)
+    others = number[found] - here
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = (total - np.where(known, value, 0.0)) / others
-    return np.where((others > 0) & ~np.isnan(place), mean, np.nan)
+        mean = (total[found] - np.where(here, own, 0.0)) / others
+    return np.where((others > 0) & ~np.isnan(my_place), mean, np.nan)
+
+
+def _place_and_month(place: Floats, month: npt.NDArray[np.int64], digits: int | None) -> npt.NDArray[np.int64]:
+    code = np.where(np.isnan(place), -1, place).astype(np.int64)
+    if digits is not None:
+        words, at = np.unique(code, return_inverse=True)
+        code = np.array([int(str(w)[:digits]) if w >= 0 else -1 for w in words.tolist()], np.int64)[at]
+    return code * MONTHS + month
 
 
 def in_context(name: str, catalogue: Catalogue) -> bool:
     """Whether a derived feature is a context, or is computed from one."""
     d = catalogue.derived.get(name)
-    return d is not None and (d.kind == "context" or any(in_context(n, catalogue) for n in (d.of, *d.by)))
+    return d is not None and (d.kind == "context" or any(in_context(n, catalogue) for n in catalogue.behind(name)))
 
 
 def needed_derived(names: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
@@ -134,6 +169,5 @@ def needed_derived(names: Sequence[str], catalogue: Catalogue) -> tuple[str, ...
         name = waiting.pop()
         if name in catalogue.derived and name not in wanted:
             wanted.add(name)
-            d = catalogue.derived[name]
-            waiting.extend((d.of, *d.by))
+            waiting.extend(catalogue.behind(name))
     return tuple(n for n in catalogue.derived if n in wanted)

@@ -1,6 +1,10 @@
-"""A shard's records as the kernel reads them: small integers, each version with the month that superseded it."""
+"""A shard's records as the kernel reads them: each household's and indicator's together, oldest first, small integers.
 
-from dataclasses import dataclass
+Each version carries the months in which it stood: from the month in which it became known until the month in which a
+later version replaced or withdrew it. The order is decided by the records' own content alone.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -8,28 +12,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fpml.catalogue import Catalogue
-from fpml.dates import months_of
-from fpml.ledger import days, identities, indicator_codes, ranked
+from fpml.dates import FAR, months_of
+from fpml.features.versions import count, stand, tell
+from fpml.households import Facts, resolved
+from fpml.ledger import days, household_order, indicator_codes, words_of
 
-NOT_SUPERSEDED = np.int32(2**30)
+COLUMNS = ("household_id", "person_id", "indicator", "event_date", "until_date", "known_date", "value", "fact")
+Months = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
 class Records:
-    """One shard, one entry a version, in an order that only the records' own content decides.
+    """One shard, one entry a version that stood at some month's end.
 
-    `household` is a position in `households` (ids, ascending); `event`, `known` and `superseded` are months, `day` is
-    days since 1970, `value` is in stored units (fen for yuan).
+    `households` are ids in their standing order; the entries of household h and indicator code i are those from
+    `starts[h * indicators + i]` on. `event`, `until` (the first month at whose end it no longer held), `known` and
+    `superseded` are months; `value` is in stored units (fen for yuan). `told` counts the rows as delivered by the group
+    of indicators whose delivery they attest (`Catalogue.attested`), event month and known month.
     """
 
-    households: npt.NDArray[np.object_]
-    household: npt.NDArray[np.int32]
-    indicator: npt.NDArray[np.int16]
-    day: npt.NDArray[np.int32]
-    event: npt.NDArray[np.int32]
-    known: npt.NDArray[np.int32]
-    superseded: npt.NDArray[np.int32]
+    households: pa.Array
+    starts: npt.NDArray[np.int64]
+    event: Months
+    until: Months
+    known: Months
+    superseded: Months
+    person: npt.NDArray[np.int32]
     value: npt.NDArray[np.int64]
+    told: "Told"
 
     @property
     def size(self) -> int:
@@ -37,30 +47,107 @@ class Records:
         return int(self.value.size)
 
 
-def from_ledger(table: pa.Table, catalogue: Catalogue) -> Records:
-    """A shard's ledger table as `Records`; indicators that the catalogue no longer has are left aside."""
-    table = table.filter(pc.is_in(table["indicator"], value_set=pa.array(list(catalogue.codes))))
-    households, household = ranked(table["household_id"])
-    identity = identities(table, catalogue.codes)
-    known_day = days(table["known_date"])
-    order = np.lexsort((known_day, identity))
-    known = months_of(known_day[order].astype("datetime64[D]"))
-    superseded = np.full(order.size, NOT_SUPERSEDED, np.int32)
-    same = identity[order][1:] == identity[order][:-1]
-    superseded[:-1][same] = known[1:][same]
+@dataclass(frozen=True)
+class Told:
+    """How many rows were told: `number[group, event month - first_event, known month - first_known]`."""
 
+    number: npt.NDArray[np.int32]
+    first_event: int
+    first_known: int
+
+
+def from_ledger(table: pa.Table, catalogue: Catalogue, *, incoming: pa.Table | None = None) -> Records:
+    """A shard's rows (COLUMNS) as `Records`; indicators that the catalogue does not have are left aside.
+
+    The table must hold all rows of each of its households. Facts of people who moved are given to the household they
+    were in (`fpml.households.resolved`); `incoming` holds what other shards know of the people told of in this one.
+    """
+    own = table.num_rows
+    table = pa.concat_tables([t.select(COLUMNS) for t in (table, incoming) if t is not None])
+    told = words_of(table["household_id"])
+    order = household_order(told.words)
+    rank = np.empty(order.size, np.int32)
+    rank[order] = np.arange(order.size, dtype=np.int32)
+    household = rank[told.at] if table.num_rows else np.zeros(0, np.int32)
+    here = np.zeros(order.size, bool)
+    here[household[:own]] = True
+    people = words_of(table["person_id"]) if table["person_id"].null_count < table.num_rows else None
     value = table["value"].combine_chunks()
-    retracted = pc.is_null(value).to_numpy(zero_copy_only=False)[order]
-    kept = ~retracted & (superseded > known)
-    order = order[kept]
-    day = days(table["event_date"])[order]
-    return Records(
-        households=households,
-        household=household[order].astype(np.int32),
-        indicator=indicator_codes(table["indicator"], catalogue.codes)[order],
-        day=day,
-        event=months_of(day.astype("datetime64[D]")),
-        known=known[kept],
-        superseded=superseded[kept],
-        value=pc.fill_null(value, 0).to_numpy(zero_copy_only=False)[order],
+    facts = Facts(
+        household=household,
+        person=people.at if people else np.full(table.num_rows, -1, np.int32),
+        indicator=indicator_codes(table["indicator"], catalogue.codes),
+        fact=table["fact"].to_numpy(),
+        event_day=days(table["event_date"]),
+        until_day=_until(table["until_date"]),
+        known_day=days(table["known_date"]),
+        value=pc.fill_null(value, 0).to_numpy(zero_copy_only=False) if value.null_count else value.to_numpy(),
+        withdrawn=pc.is_null(value).to_numpy(zero_copy_only=False) if value.null_count else np.zeros(0, bool),
+        begins=np.zeros(0, np.int16),
+        superseded=np.zeros(0, np.int16),
     )
+    del table, value  # their copies as numbers are all that is needed from here on
+    counted = _told(facts, own, catalogue)
+    if people is not None:
+        facts = resolved(facts, catalogue, people=len(people.words))
+    if not here.all():  # households of other shards, and those that no row has
+        position = np.where(here, np.cumsum(here, dtype=np.int32) - 1, np.int32(-1))
+        facts = replace(facts, household=position[facts.household])
+    households = told.words.take(pa.array(order[here]))
+    starts, at = _grouped(facts.household, facts.indicator, len(households), len(catalogue.codes))
+    return _standing(facts, starts, at, households, counted)
+
+
+def _until(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    """The last day of each fact, far away where there is none; an empty array where none has one."""
+    if column.null_count == len(column):
+        return np.zeros(0, np.int32)
+    return days(pc.fill_null(column, pa.scalar(FAR, pa.int32()).cast(pa.date32())))
+
+
+def _grouped(
+    household: npt.NDArray[np.int32], indicator: npt.NDArray[np.int16], households: int, indicators: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Where each household's and indicator's rows begin, and the rows in that order (a counting sort, stable)."""
+    starts = np.zeros(households * indicators + 2, np.int64)
+    at = np.empty(household.size, np.int32)
+    count(household, indicator, indicators, starts, at)
+    return starts[:-1], at[: starts[-2]]
+
+
+def _standing(
+    f: Facts, starts: npt.NDArray[np.int64], at: npt.NDArray[np.int32], households: pa.Array, told: Told
+) -> Records:
+    n = at.size
+    event, until, known, superseded = (np.empty(n, np.int16) for _ in range(4))
+    person, value = np.empty(n, np.int32), np.empty(n, np.int64)
+    base = int(min(f.event_day.min(initial=0), f.known_day.min(initial=0)))
+    top = int(max(f.event_day.max(initial=0), f.known_day.max(initial=0), base)) + 1
+    month_of_day = months_of(np.arange(base, top + 1).astype("datetime64[D]")).astype(np.int16)
+    kept = np.empty(starts.size, np.int64)
+    size = stand(
+        starts, at, f.event_day, f.until_day, f.known_day, f.fact, f.withdrawn, f.begins, f.superseded, f.person,
+        f.value, base, month_of_day, kept, event, until, known, superseded, person, value,
+    )  # fmt: skip
+    return Records(
+        households, kept, event[:size], until[:size], known[:size], superseded[:size], person[:size], value[:size], told
+    )
+
+
+def _told(f: Facts, own: int, catalogue: Catalogue) -> Told:
+    group = np.append(np.array(catalogue.attested, np.int16), np.int16(-1))
+    if not own:
+        return Told(np.zeros((len(catalogue.departments), 1, 1), np.int32), 0, 0)
+    event_day, known_day = f.event_day[:own], f.known_day[:own]
+    event, first_event, events = _calendar(event_day)
+    known, first_known, knowns = _calendar(known_day)
+    number = np.zeros((len(catalogue.departments), events, knowns), np.int32)
+    bases = int(event_day.min()), int(known_day.min())
+    tell(f.indicator[:own], event_day, known_day, *bases, event, known, group, number)
+    return Told(number, first_event, first_known)
+
+
+def _calendar(day: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int32], int, int]:
+    """For each day from the first on, how many months after the first month it lies; the first month; how many."""
+    months = months_of(np.arange(int(day.min()), int(day.max()) + 1).astype("datetime64[D]"))
+    return (months - months[0]).astype(np.int32), int(months[0]), int(months[-1] - months[0]) + 1

@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fpml.catalogue import Catalogue
@@ -38,7 +37,7 @@ def take_in(path: Path, ledger: Ledger, catalogue: Catalogue, *, quarantine: Pat
     delivery = fingerprint(path)
     rows = read(path)
     typed, sort = check(rows, catalogue, today=today)
-    checked = compare(typed, sort, _overlapping(typed.filter(pa.array(sort.open)), ledger), catalogue)
+    checked = compare(typed, sort, ledger, catalogue)
     quarantined = {reason: checked.count(number) for reason, number in NUMBER.items()}
     receipt = Receipt(
         path.name,
@@ -56,16 +55,6 @@ def take_in(path: Path, ledger: Ledger, catalogue: Catalogue, *, quarantine: Pat
         # Rows refused before may be taken in when their file comes again: each such time is an append of its own.
         ledger.append(accepted, f"{delivery}-{receipt.already_known}" if ledger.has(delivery) else delivery)
     return receipt
-
-
-def _overlapping(rows: pa.Table, ledger: Ledger) -> pa.Table | None:
-    """The versions in the ledger that the rows could repeat or correct."""
-    if ledger.version < 0 or not rows.num_rows:
-        return None
-    if pc.any(pc.is_valid(rows["record_id"])).as_py():
-        return ledger.everything()
-    span = pc.min_max(rows["event_date"]).as_py()
-    return ledger.overlapping(span["min"], span["max"])
 
 
 def _set_apart(rows: pa.Table, checked: Checked, path: Path, target: Path) -> None:

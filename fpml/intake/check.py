@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 
 from fpml.catalogue import Catalogue
 from fpml.intake.read import text
-from fpml.ledger import days, identities, indicator_codes, ranked
+from fpml.ledger import Ledger, fact_keys, indicator_codes, words_of
 
 Bools = npt.NDArray[np.bool_]
 PLACES = 4
@@ -22,6 +23,8 @@ REASONS = {
     "person_not_expected": "The indicator is told for the household: leave person_id empty.",
     "bad_date": "Write dates as 2024-03-05.",
     "event_after_known": "A fact cannot be known before it happened: check both dates.",
+    "until_before_event": "The last day lies before the first: check both dates.",
+    "until_not_expected": "Only a status goes on until a day: leave until_date empty.",
     "known_in_future": "The known date lies after the day of intake: check it.",
     "not_a_number": "Write the value as digits, with a point for decimals.",
     "too_many_decimals": "Round to the decimals that the indicator has.",
@@ -33,7 +36,9 @@ REASONS = {
     "conflict": "Two values for one fact, known on the same day: send the right one with a later known date.",
 }
 LARGEST = 10**12
-EARLIEST = date(1900, 1, 1)
+# Tags under which persons and households are hashed apart.
+_PERSON, _HOUSEHOLD = np.uint64(1), np.uint64(2)
+EARLIEST, LATEST = date(1900, 1, 1), date(2100, 1, 1)
 
 
 ACCEPTED, ALREADY_KNOWN = 0, 1
@@ -94,6 +99,9 @@ def check(rows: pa.Table, catalogue: Catalogue, *, today: date) -> tuple[pa.Tabl
     event, known = _dates(rows["event_date"]), _dates(rows["known_date"])
     sort.refuse(_bools(pc.or_(pc.is_null(event), pc.is_null(known))), "bad_date")
     sort.refuse(_bools(pc.fill_null(pc.greater(event, known), False)), "event_after_known")
+    until, point = _until(rows["until_date"], event, sort)
+    goes_on = of_indicator([k.kind == "status" for k in kinds], bool).astype(bool)
+    sort.refuse(~goes_on & ~point, "until_not_expected")
     sort.refuse(_bools(pc.fill_null(pc.greater(known, pa.scalar(today, pa.date32())), False)), "known_in_future")
 
     decimals = of_indicator([k.decimals for k in kinds], np.int64).astype(np.int64)
@@ -113,6 +121,7 @@ def check(rows: pa.Table, catalogue: Catalogue, *, today: date) -> tuple[pa.Tabl
             "indicator": indicator,
             "record_id": record,
             "event_date": event,
+            "until_date": until,
             "known_date": known,
             "value": pa.array(value, pa.int64(), mask=withdrawn | ~sort.open),
             "department": departments.take(pa.array(at)),
@@ -121,56 +130,119 @@ def check(rows: pa.Table, catalogue: Catalogue, *, today: date) -> tuple[pa.Tabl
     return typed, sort
 
 
-def compare(typed: pa.Table, sort: "_Sorter", ledger: pa.Table | None, catalogue: Catalogue) -> Checked:
+def compare(typed: pa.Table, sort: "_Sorter", ledger: Ledger, catalogue: Catalogue) -> Checked:
     """What of the checked rows is new to the ledger: versions known already are counted, contradictions refused."""
     candidates = np.flatnonzero(sort.open)
-    new = typed.take(pa.array(candidates))
-    columns = ["household_id", "person_id", "indicator", "record_id", "event_date", "known_date", "value"]
-    old = ledger.select(columns) if ledger is not None else new.select(columns).slice(0, 0)
-    old = old.filter(pc.is_in(old["indicator"], value_set=pa.array(list(catalogue.codes)))).cast(
-        new.select(columns).schema
-    )
-    both = pa.concat_tables([old, new.select(columns)], promote_options="permissive")
-    value = pc.fill_null(both["value"], np.iinfo(np.int64).min).to_numpy()
-    who, known = identities(both, catalogue.codes), days(both["known_date"])
-    order = np.lexsort((np.arange(who.size), known, who))
-    fresh = order >= old.num_rows
+    new = typed if candidates.size == typed.num_rows else typed.take(pa.array(candidates))
+    if not candidates.size:
+        return Checked(new, sort.reason, 0)
+    old = ledger.versions_of(new) if ledger.version >= 0 else new.slice(0, 0)
+    both = _Versions.of(old, new, catalogue.county.membership)
+    order = both.order()
+    # A numbered record belongs to whom it was told of first: in the ledger, or else in this delivery.
+    begins = np.ones(order.size, bool)
+    begins[1:] = both.fact[order][1:] != both.fact[order][:-1]
+    owner = both.who[np.minimum.reduceat(order, np.flatnonzero(begins))][np.cumsum(begins) - 1]
+    elsewhere = (order >= both.old) & (both.who[order] != owner)
+    sort.reason[candidates[order[elsewhere] - both.old]] = NUMBER["other_household"]
+    order = order[~elsewhere]
+    fact, known = both.fact[order], both.known[order]
+    fresh = order >= both.old
     starts = np.ones(order.size, bool)
-    starts[1:] = (who[order][1:] != who[order][:-1]) | (known[order][1:] != known[order][:-1])
+    starts[1:] = (fact[1:] != fact[:-1]) | (known[1:] != known[:-1])
     group = np.cumsum(starts) - 1
     first = np.flatnonzero(starts)[group]
-    same = value[order] == value[order][first]
-    in_ledger = ~fresh[first]
+    same = (both.value[order] == both.value[order][first]) & (both.until[order] == both.until[order][first])
+    same &= both.home[order] == both.home[order][first]
     quarrel = np.zeros(group.max(initial=-1) + 1, bool)
-    np.logical_or.at(quarrel, group[~same], True)
-    conflict = fresh & (np.where(in_ledger, ~same, quarrel[group]))
-    elsewhere = fresh & _told_of_another(both, catalogue)[order]
-    conflict &= ~elsewhere
-    known_already = fresh & ~conflict & ~elsewhere & (np.arange(order.size) != first)
-    for where, reason in (
-        (conflict, NUMBER["conflict"]),
-        (elsewhere, NUMBER["other_household"]),
-        (known_already, ALREADY_KNOWN),
-    ):
-        sort.reason[candidates[order[where] - old.num_rows]] = reason
-    accepted = fresh & ~conflict & ~elsewhere & ~known_already
+    quarrel[group[~same]] = True
+    conflict = fresh & np.where(~fresh[first], ~same, quarrel[group])
+    known_already = fresh & ~conflict & (np.arange(order.size) != first)
+    sort.reason[candidates[order[conflict] - both.old]] = NUMBER["conflict"]
+    sort.reason[candidates[order[known_already] - both.old]] = ALREADY_KNOWN
+    accepted = fresh & ~conflict & ~known_already
     standing = np.flatnonzero(accepted | ~fresh)
-    again = who[order][standing[1:]] == who[order][standing[:-1]]
-    corrected = int((again & accepted[standing[1:]]).sum())
+    corrected = int((accepted[standing[1:]] & (fact[standing[1:]] == fact[standing[:-1]])).sum())
     return Checked(typed.filter(pa.array(sort.open)), sort.reason, corrected)
 
 
-def _told_of_another(both: pa.Table, catalogue: Catalogue) -> Bools:
-    """Numbered records that came first, in the ledger or in this delivery, for another household."""
-    _, told = ranked(both["record_id"])
-    _, household = ranked(both["household_id"])
-    numbered = np.flatnonzero(told >= 0)
-    out = np.zeros(both.num_rows, bool)
-    if numbered.size:
-        record = told[numbered] * 4096 + indicator_codes(both["indicator"], catalogue.codes)[numbered]
-        _, first, where = np.unique(record, return_index=True, return_inverse=True)
-        out[numbered] = household[numbered] != household[numbered][first][where]
-    return out
+@dataclass(frozen=True)
+class _Versions:
+    """The ledger's versions of the facts told now, then the rows told now, as numbers."""
+
+    old: int
+    fact: npt.NDArray[np.int64]
+    known: npt.NDArray[np.int32]
+    value: npt.NDArray[np.int64]
+    until: npt.NDArray[np.int32]
+    who: npt.NDArray[np.int64]
+    home: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, old: pa.Table, new: pa.Table, membership: str | None) -> "_Versions":
+        fact = np.concatenate([old["fact"].to_numpy(), fact_keys(new)]) if old.num_rows else fact_keys(new)
+        parts = [t for t in (old, new) if t.num_rows]
+
+        def numbers(name: str, none: int, dtype: type) -> npt.NDArray[Any]:
+            columns = [t[name].cast(pa.int32() if name.endswith("date") else pa.int64()) for t in parts]
+            return np.concatenate([pc.fill_null(c, none).to_numpy() for c in columns]).astype(dtype)
+
+        return cls(
+            old.num_rows,
+            fact,
+            numbers("known_date", 0, np.int32),
+            numbers("value", np.iinfo(np.int64).min, np.int64),
+            numbers("until_date", np.iinfo(np.int32).max, np.int32),
+            np.concatenate([_who(t) for t in parts]),
+            np.concatenate([_home(t, membership) for t in parts]),
+        )
+
+    def order(self) -> npt.NDArray[np.int64]:
+        """By fact, then by when it became known, then as they came: the ledger's before those told now."""
+        by_fact = np.argsort(self.fact, kind="stable")
+        fact = self.fact[by_fact]
+        several = np.zeros(fact.size + 1, bool)
+        several[1:-1] = fact[1:] == fact[:-1]
+        # Nearly every fact has one version: only where there are more must they be put in order.
+        more = np.flatnonzero(several[1:] | several[:-1])
+        rows = by_fact[more]
+        by_fact[more] = rows[np.lexsort((rows, self.known[rows], self.fact[rows]))]
+        return by_fact
+
+
+def _who(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Whom each row tells of, the person or else the household, as a number that is the same in every table."""
+    person, household = words_of(table["person_id"]), words_of(table["household_id"])
+    return np.where(person.at >= 0, person.hashes(_PERSON), household.hashes(_HOUSEHOLD)).view(np.int64)
+
+
+def _home(table: pa.Table, membership: str | None) -> npt.NDArray[np.int64]:
+    """The household that a statement of membership names, as a number; 0 for all else, where it is but a fallback."""
+    codes = indicator_codes(table["indicator"], {membership: 0} if membership else {})
+    return np.where(codes == 0, words_of(table["household_id"]).hashes(_HOUSEHOLD).view(np.int64), 0)
+
+
+def _until(column: pa.ChunkedArray, event: Any, sort: "_Sorter") -> tuple[Any, Bools]:
+    """The last days as dates, null where none is told; and which rows tell none."""
+    if pa.types.is_temporal(column.type):
+        far = pc.greater_equal(column.cast(pa.date32(), safe=False), pa.scalar(LATEST))
+        none = _bools(pc.or_kleene(pc.is_null(column), far))
+    else:
+        words = text(column)
+        # 9999-12-31 and the like are how some systems write that a status goes on.
+        endless = pc.match_substring_regex(words.dictionary, r"^(2[1-9]|[3-9]\d)\d\d-\d\d-\d\d$").take(words.indices)
+        none = _bools(pc.or_kleene(pc.is_null(words), endless))
+    if none.all():
+        return pa.nulls(none.size, pa.date32()), none
+    column = pc.if_else(
+        pa.array(none),
+        None,
+        column.cast(pa.date32(), safe=False) if pa.types.is_temporal(column.type) else text(column).cast(pa.string()),
+    )
+    until = _dates(pa.chunked_array([column]) if isinstance(column, pa.Array) else column)
+    sort.refuse(_bools(pc.is_null(until)) & ~none, "bad_date")
+    sort.refuse(_bools(pc.fill_null(pc.less(until, event), False)), "until_before_event")
+    return until, none
 
 
 def _bools(column: pa.Array | pa.ChunkedArray) -> Bools:
@@ -183,7 +255,8 @@ def _dates(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Days, null where the cell is not one."""
     if pa.types.is_temporal(column.type):
         day = column.cast(pa.date32(), safe=False)
-        return pc.if_else(pc.greater_equal(day, pa.scalar(EARLIEST)), day, None)
+        inside = pc.and_(pc.greater_equal(day, pa.scalar(EARLIEST)), pc.less(day, pa.scalar(LATEST)))
+        return pc.if_else(inside, day, None)
     words = text(column)
     shaped = pc.match_substring_regex(words.dictionary, r"^(19|20)\d\d-\d\d-\d\d$")
     day = pc.strptime(pc.if_else(shaped, words.dictionary, None), format="%Y-%m-%d", unit="s", error_is_null=True)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from fpml.errors import DeliveryError, did_you_mean
 
 REQUIRED = ("household_id", "indicator", "event_date", "known_date", "value")
-OPTIONAL = ("person_id", "record_id")
+OPTIONAL = ("person_id", "record_id", "until_date")
 COLUMNS = (*REQUIRED, *OPTIONAL)
 
 

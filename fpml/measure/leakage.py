@@ -16,8 +16,8 @@ from scipy.stats import t as student_t
 
 from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
-from fpml.features import Reach, as_of_months, from_ledger, matrix, natural, shard_histories, with_context
-from fpml.ledger import ranked, told_counts
+from fpml.features import Asked, as_of_months, histories, matrix, natural
+from fpml.ledger import coded, fact_keys, words_of
 from fpml.measure.baselines import logistic_regression
 from fpml.measure.metrics import Interval, Ints, auc, interval
 from fpml.outcomes import labels, matured, risk_set
@@ -49,8 +49,7 @@ class Verdict:
 
 def built(records: pa.Table, catalogue: Catalogue, as_ofs: Sequence[AsOf]) -> pa.Table:
     """Histories as fpml makes them, from ledger records in one table."""
-    reach = Reach.of(told_counts(records))
-    return with_context(shard_histories(from_ledger(records, catalogue), catalogue, as_ofs, reach), catalogue)
+    return histories(lambda _: records, 1, catalogue, Asked(tuple(as_ofs)))
 
 
 def built_with_a_leak(months: int) -> Build:
@@ -74,7 +73,7 @@ def built_with_a_leak(months: int) -> Build:
 
 def partners(records: pa.Table, *, seed: int) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]:
     """The households in ascending order, and for each the position of its random partner (the odd one out: itself)."""
-    names, _ = ranked(records["household_id"])
+    names = np.sort(np.asarray(words_of(records["household_id"]).words.to_pylist(), object))
     shuffled = np.random.default_rng(seed).permutation(names.size)
     half = names.size // 2
     partner = np.arange(names.size)
@@ -85,11 +84,12 @@ def partners(records: pa.Table, *, seed: int) -> tuple[npt.NDArray[np.object_], 
 def swapped_after(records: pa.Table, as_of: AsOf, *, seed: int) -> pa.Table:
     """Ledger records in which random pairs of households have exchanged everything known after the as-of."""
     names, partner = partners(records, seed=seed)
-    _, household = ranked(records["household_id"])
+    household = coded(records["household_id"], pa.array(names, pa.string()))
     later = pc.greater(records["known_date"], pa.scalar(as_of.date, pa.date32())).to_numpy()
     codes = pa.array(np.where(later, partner[household], household), pa.int32())
     swapped = pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))
-    return records.set_column(records.column_names.index("household_id"), "household_id", swapped)
+    records = records.set_column(records.column_names.index("household_id"), "household_id", swapped)
+    return records.set_column(records.column_names.index("fact"), "fact", pa.array(fact_keys(records)))
 
 
 def check_swap(

@@ -13,7 +13,7 @@ import fpml
 from fpml.catalogue import Catalogue
 
 HERE = Path(__file__).parent
-HEADER = ("household_id", "indicator", "event_date", "known_date", "value")
+HEADER = ("household_id", "indicator", "event_date", "known_date", "value", "person_id")
 KEYS = {"name", "as_of", "records", "hit"}
 FIRST = ("2015-01-15", "2015-01-31")
 
@@ -41,12 +41,13 @@ def county(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> fp
     county = fpml.open(root)
     rows: list[tuple[str, ...]] = []
     for name, indicator in catalogue.indicators.items():
-        rows.append(("FIRST", name, *FIRST, str(next(iter(indicator.codes or {1: None})))))
+        whom = "FIRST-1" if indicator.grain == "person" else ""
+        rows.append(("FIRST", name, *FIRST, str(next(iter(indicator.codes or {1: None}))), whom))
     for household, _, scenario in SCENARIOS:
         if scenario.get("unwatched") != "true":
-            rows.append((household, "members", *FIRST, "3"))
+            rows.append((household, "members", *FIRST, "3", ""))
         for r in scenario["records"]:
-            rows.append((household, r["indicator"], r["event_date"], r["known_date"], r["value"]))
+            rows.append((household, r["indicator"], r["event_date"], r["known_date"], r["value"], ""))
     with (root / "records.csv").open("w", encoding="utf-8", newline="") as f:
         csv.writer(f).writerows([HEADER, *rows])
     (receipt,) = county.intake([root / "records.csv"], today=date(2024, 6, 30))
@@ -93,7 +94,7 @@ def told(root: Path, *rows: tuple[str, ...]) -> fpml.County:
     """A county to which only these rows have been told."""
     county = fpml.open(root)
     with (root / "records.csv").open("w", newline="") as f:
-        csv.writer(f).writerows([HEADER, *rows])
+        csv.writer(f).writerows([HEADER, *((*r, "") for r in rows)])
     county.intake([root / "records.csv"], today=date(2024, 6, 30))
     return county
 

@@ -204,7 +204,37 @@ def test_bad_rows_go_to_quarantine_as_they_came_and_the_good_ones_beside_them_ar
 
 def test_every_reason_a_row_can_be_refused_for_has_a_test() -> None:
     elsewhere = {"torn_row", "no_person", "conflict", "no_event", "other_household"}
+    elsewhere |= {"until_before_event", "until_not_expected"}
     assert set(BAD_ROWS) | elsewhere == set(REASONS)
+
+
+def status(value: str, until: str, known: str = "2024-04-10", indicator: str = "formerly_poor") -> tuple[str, ...]:
+    return (H, "", indicator, "2024-03-05", known, value, "", until)
+
+
+WITH_UNTIL = (*HEADER, "until_date")
+
+
+def test_a_status_is_kept_with_the_last_day_on_which_it_held(desk: Any) -> None:
+    desk.take(desk.csv(status("1", ""), name="a.csv", header=WITH_UNTIL))
+    receipt = desk.take(desk.csv(status("1", "2024-04-30", known="2024-05-10"), name="b.csv", header=WITH_UNTIL))
+    assert (receipt.accepted, receipt.corrected) == (1, 1)
+    then, now = (desk.ledger.standing(date(2024, m, 28), "formerly_poor")["until_date"] for m in (4, 5))
+    assert then.to_pylist() == [None]
+    assert now.to_pylist() == [date(2024, 4, 30)]
+
+
+def test_the_same_status_with_another_last_day_known_the_same_day_is_a_contradiction(desk: Any) -> None:
+    rows = status("1", "2024-04-30"), status("1", "2024-05-31")
+    assert desk.take(desk.csv(*rows, header=WITH_UNTIL)).quarantined == {"conflict": 2}
+
+
+def test_last_days_that_cannot_be_are_refused(desk: Any) -> None:
+    rows = (
+        status("1", "2024-03-04"), status("1", "2024-02-30"), status("3", "2024-03-31", indicator="members"),
+    )  # fmt: skip
+    receipt = desk.take(desk.csv(*rows, header=WITH_UNTIL))
+    assert receipt.quarantined == {"until_before_event": 1, "bad_date": 1, "until_not_expected": 1}
 
 
 def test_an_amount_is_kept_to_the_fen(desk: Any) -> None:
@@ -241,13 +271,9 @@ def test_a_fact_told_for_each_person_needs_the_person(
     assert receipt.quarantined == ({reason: 1} if reason else {})
 
 
-def test_two_persons_of_a_household_have_a_record_each(new_desk: Callable[..., Any], policy: Path) -> None:
-    from fpml.catalogue import load
-
-    text = (policy / "indicators.yaml").read_text(encoding="utf-8")
-    (policy / "indicators.yaml").write_text(text.replace("grain: household", "grain: person"), encoding="utf-8")
-    desk = new_desk(policy=load(policy, policy))
-    receipt = desk.take(desk.csv(row(person_id="P1", value="10"), row(person_id="P2", value="20")))
+def test_two_persons_of_a_household_have_a_record_each(desk: Any) -> None:
+    told = (row(indicator="inpatient_self_paid", person_id=p, value=v) for p, v in (("P1", "10"), ("P2", "20")))
+    receipt = desk.take(desk.csv(*told))
     assert (receipt.accepted, receipt.corrected, receipt.quarantined) == (2, 0, {})
 
 
@@ -381,9 +407,8 @@ def test_a_withdrawn_record_stands_no_longer(desk: Any) -> None:
     desk.take(desk.csv(GOOD, name="a.csv"))
     receipt = desk.take(desk.csv(row(value="withdrawn", known_date="2024-05-10"), name="b.csv"))
     assert (receipt.accepted, receipt.corrected) == (1, 1)
-    codes = desk.catalogue.codes
-    assert desk.ledger.standing(date(2024, 5, 9), "medical_self_paid", codes).num_rows == 1
-    assert desk.ledger.standing(date(2024, 5, 10), "medical_self_paid", codes).num_rows == 0
+    assert desk.ledger.standing(date(2024, 5, 9), "medical_self_paid").num_rows == 1
+    assert desk.ledger.standing(date(2024, 5, 10), "medical_self_paid").num_rows == 0
 
 
 def test_a_status_with_codes_can_be_withdrawn(desk: Any) -> None:
@@ -489,7 +514,7 @@ def test_an_empty_cell_among_numbers_does_not_withdraw_the_record(desk: Any) -> 
     desk.take(parquet(desk.folder / "a.parquet"))
     later = parquet(desk.folder / "b.parquet", value=pa.array([None], pa.float64()), known_date=[date(2024, 5, 1)])
     assert desk.take(later).quarantined == {"not_a_number": 1}
-    assert desk.ledger.standing(date(2024, 5, 31), "medical_self_paid", desk.catalogue.codes).num_rows == 1
+    assert desk.ledger.standing(date(2024, 5, 31), "medical_self_paid").num_rows == 1
 
 
 @pytest.mark.parametrize(
@@ -585,3 +610,31 @@ def test_any_mixture_of_cells_is_taken_or_set_apart_and_never_lost(
 
 def test_no_remedy_holds_a_place_for_somebody_s_data() -> None:
     assert not [r for r in REASONS.values() if re.search(r"[{}%]", r)]
+
+
+def test_a_numbered_record_stays_with_whom_it_was_told_of_first_whatever_is_known_earlier(desk: Any) -> None:
+    bill = {"record_id": "r1", "event_date": "2024-03-05"}
+    desk.take(desk.csv(row(household_id="A", known_date="2024-05-10", **bill), name="a.csv"))
+    early = desk.take(desk.csv(row(household_id="B", known_date="2024-03-10", **bill), name="b.csv"))
+    assert early.quarantined == {"other_household": 1}
+    late = desk.take(desk.csv(row(household_id="A", known_date="2024-06-10", value="9", **bill), name="c.csv"))
+    assert (late.accepted, late.corrected) == (1, 1)
+
+
+def test_a_record_of_somebody_else_does_not_spoil_the_sound_one_beside_it(desk: Any) -> None:
+    rows = row(household_id="A", record_id="r1", value="1"), row(household_id="B", record_id="r1", value="2")
+    receipt = desk.take(desk.csv(*rows))
+    assert (receipt.accepted, receipt.quarantined) == (1, {"other_household": 1})
+
+
+def test_two_households_for_one_person_from_one_day_contradict_each_other(desk: Any) -> None:
+    told = [row(household_id=h, person_id="p", indicator="member", value="1") for h in ("A", "B")]
+    assert desk.take(desk.csv(*told)).quarantined == {"conflict": 2}
+    desk.take(desk.csv(told[0], name="a.csv"))
+    assert desk.take(desk.csv(told[1], name="b.csv")).quarantined == {"conflict": 1}
+
+
+def test_a_status_said_to_last_for_ever_goes_on(desk: Any) -> None:
+    receipt = desk.take(desk.csv(status("1", "9999-12-31"), header=WITH_UNTIL))
+    assert (receipt.accepted, receipt.quarantined) == (1, {})
+    assert desk.ledger.everything()["until_date"].to_pylist() == [None]

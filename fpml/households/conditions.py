@@ -72,3 +72,14 @@ def _compare_integers(comparison: str, values: npt.NDArray[Any], threshold: Deci
     }
     held: Bools = tests[comparison]()
     return held
+
+
+def cohort(histories: pa.Table, catalogue: Any) -> npt.NDArray[np.int8]:
+    """As what each row's household is watched: the position of the first group of `county.yaml: cohort` that holds."""
+    out = np.full(histories.num_rows, -1, np.int8)
+    for i, group in enumerate(catalogue.county.cohort.values()):
+        held = np.ones(histories.num_rows, bool)
+        for condition in group.all:
+            held &= condition_holds(condition, histories, catalogue.decimals(condition.feature))[0]
+        out[held & (out < 0)] = i
+    return out

@@ -1,0 +1,63 @@
+"""Writes the README's table of figures from benchmarks/results/.
+
+python benchmarks/table.py
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->"
+
+
+def lines() -> Iterator[tuple[str, str]]:
+    """What was measured, and the figure."""
+    county, ledger, histories = (_read(n) for n in ("county", "ledger", "histories"))
+    if histories:
+        for as_ofs, ran in histories["as_ofs"].items():
+            best = min((w for w in ran if w != "fpml"), key=lambda w: ran[w]["times_ours"])
+            yield (
+                f"3.84 M records, {as_ofs} as-ofs, 180 features: ledger to columns",
+                f"{ran['fpml']['median_seconds']:.2f} s; the best of the peers ({best}) "
+                f"{ran[best]['times_ours']:.1f} times as long",
+            )
+    if "one_as_of" in county:
+        one = county["one_as_of"]
+        size = (
+            f"{county['households']:,} households, {county['records'] / 1e6:.0f} M records, {one['features']} features"
+        )
+        yield f"{size}: one as-of", f"{one['median_seconds']:.1f} s, peak {one['peak_mb'] / 1000:.1f} GB"
+    if "training" in county:
+        t = county["training"]
+        yield (
+            f"the same, 24 as-ofs for training ({t['rows']:,} rows)",
+            f"{t['median_seconds']:.0f} s, peak {t['peak_mb'] / 1000:.1f} GB",
+        )
+    if ledger:
+        a, k = ledger["append"], ledger["killed"]
+        yield (
+            f"a month of {a['rows'] / 1e6:.2f} M rows compared with what is known, appended (with reading, checking)",
+            f"{a['median_appended_seconds']:.1f} s ({a['median_whole_seconds']:.1f} s), "
+            f"peak {a['peak_mb'] / 1000:.1f} GB",
+        )
+        yield f"killed at {k['kills']} instants, taken in again", f"same bytes {k['same_bytes_after_the_rerun']} times"
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = RESULTS / f"{name}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def main() -> None:
+    """Rewrites the README between its two marks."""
+    table = "| what | figure |\n|---|---|\n" + "".join(f"| {what} | {figure} |\n" for what, figure in lines())
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    README.write_text(before + BEGIN + table + END + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

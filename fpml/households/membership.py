@@ -1,0 +1,218 @@
+"""Membership through time: a person's facts go to the household the person was in, as known at the as-of.
+
+The register is bitemporal like everything else: membership is a status of a person (`county.yaml: membership`), told
+with the household, the day from which and, where it ended, the last day on which it held. What happened (amounts,
+counts, events) goes to the household of the event date and stays there; what a person is or has (statuses, levels:
+see `Indicator.follows`) goes with the person, and ends for the household when the person leaves or dies. Before a
+person's first known membership the first one stands; of a person whom the register does not know, the household told
+with each fact does.
+
+Nearly everybody has been in one household only: their rows are left as they are. For the others each version of a
+fact is cut into pieces, one for each household it belonged to as knowledge went on.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from fpml.catalogue import Catalogue
+from fpml.dates import FAR, NEVER, months_of
+from fpml.households.pieces import find_moved, pieces
+from fpml.ledger import Hashes, Ledger, encoded, hashes, words_of
+
+Ints = npt.NDArray[np.int64]
+# To be raised when what `Linked` keeps, or its columns, change: files of another format are not read.
+LINKED_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Rows of the ledger as numbers, one entry a version; `household`, `person` and `indicator` are codes.
+
+    Days are days since 1970; an indicator of -1 sets a row aside. `until_day` and `withdrawn` are empty where no row
+    needs them. `begins` (-1: when it became known) and `superseded` are empty, or the months from which and until which
+    each version stands in its household; where these are decided already, the fact key is 0.
+    """
+
+    household: npt.NDArray[np.int32]
+    person: npt.NDArray[np.int32]
+    indicator: npt.NDArray[np.int16]
+    fact: Ints
+    event_day: npt.NDArray[np.int32]
+    until_day: npt.NDArray[np.int32]
+    known_day: npt.NDArray[np.int32]
+    value: Ints
+    withdrawn: npt.NDArray[np.bool_]
+    begins: npt.NDArray[np.int16]
+    superseded: npt.NDArray[np.int16]
+
+
+def resolved(facts: Facts, catalogue: Catalogue, *, people: int) -> Facts:
+    """The same facts, those of people who moved or left given to the right household for each time of knowing."""
+    member = catalogue.codes.get(catalogue.county.membership or "", -1)
+    first = np.full(people, -1, np.int32)
+    moved = np.zeros(people + 1, bool)
+    find_moved(facts.household, facts.person, facts.indicator, facts.until_day, member, first, moved)
+    if not moved.any():
+        return facts
+    theirs = moved[facts.person]
+    rows = np.flatnonzero(theirs)
+    # Versions of one fact in the order of knowing; a person's facts together.
+    rows = rows[np.lexsort((facts.known_day[rows], facts.fact[rows], facts.person[rows]))]
+    month_ends, base = _month_ends(facts)
+    known = _month(facts.known_day[rows])
+    ends = np.full(rows.size, NEVER, np.int16)
+    again = (facts.fact[rows][1:] == facts.fact[rows][:-1]) & (facts.person[rows][1:] == facts.person[rows][:-1])
+    ends[:-1][again] = known[1:][again]
+    withdrawn = facts.withdrawn[rows] if facts.withdrawn.size else np.zeros(rows.size, bool)
+    until = facts.until_day[rows] if facts.until_day.size else np.full(rows.size, FAR, np.int32)
+    follows = np.append(np.array(catalogue.following, bool), False)[facts.indicator[rows]]
+    person, told, event = facts.person[rows], facts.household[rows], facts.event_day[rows]
+    said = np.flatnonzero((facts.indicator[rows] == member) & ~withdrawn & (ends > known) & (member >= 0))
+    ended = np.where(until[said] < FAR, _month(until[said] + 1), np.int16(NEVER))
+    statements = (
+        np.searchsorted(person[said], np.arange(people + 1)),
+        *(told[said], event[said], until[said], known[said], ends[said], _month(event[said]), ended),
+    )
+    size = 0
+    piece = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int16), np.zeros(0, np.int16)
+    for _ in range(2):  # once to count the pieces, once to write them
+        piece = tuple(np.empty(size, p.dtype) for p in piece)  # type: ignore[assignment]
+        size = pieces(told, event, known, ends, person, follows, ~withdrawn, *statements, month_ends, base, *piece)
+    of, household, begins, finishes = piece
+    return _with_pieces(facts, theirs, rows[of], household, begins, finishes)
+
+
+def _month(day: npt.NDArray[np.int32]) -> npt.NDArray[np.int16]:
+    return months_of(day.astype("datetime64[D]")).astype(np.int16)
+
+
+def _with_pieces(
+    facts: Facts,
+    theirs: npt.NDArray[np.bool_],
+    of: Ints,
+    household: npt.NDArray[np.int32],
+    begins: npt.NDArray[np.int16],
+    finishes: npt.NDArray[np.int16],
+) -> Facts:
+    """The rows as they are, but those of people who moved set aside, then the pieces these were cut into."""
+    n = theirs.size
+
+    def both(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.concatenate([column, column[of]]) if column.size else column
+
+    return replace(
+        facts,
+        household=np.concatenate([facts.household, household]),
+        person=both(facts.person),
+        indicator=np.concatenate([np.where(theirs, np.int16(-1), facts.indicator), facts.indicator[of]]),
+        fact=np.concatenate([facts.fact, np.zeros(of.size, np.int64)]),
+        event_day=both(facts.event_day),
+        until_day=both(facts.until_day),
+        known_day=both(facts.known_day),
+        value=both(facts.value),
+        withdrawn=both(facts.withdrawn),
+        begins=np.concatenate([np.full(n, -1, np.int16), begins]),
+        superseded=np.concatenate([np.full(n, NEVER, np.int16), finishes]),
+    )
+
+
+def _month_ends(facts: Facts) -> tuple[npt.NDArray[np.int32], int]:
+    """The last day of each month from the first known one to where nothing changes any more; that first month."""
+    known = months_of(np.array([facts.known_day.min()]).astype("datetime64[D]"))[0]
+    latest = [facts.known_day.max(), facts.event_day.max()]
+    if facts.until_day.size:
+        dated = facts.until_day[facts.until_day < FAR]
+        latest.append(dated.max(initial=0))
+    last = months_of(np.array([max(latest)]).astype("datetime64[D]"))[0] + 2
+    months = np.arange(int(known), int(last) + 1)
+    ends = (months + 1 - 1970 * 12).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) - 1
+    return ends.astype(np.int32), int(known)
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What shards must know of each other: the rows that tell of people who are told of in more than one of them.
+
+    `facts` has one dictionary a column of words; `shard` says where each row lies.
+    """
+
+    facts: pa.Table
+    shard: npt.NDArray[np.int32]
+
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        return int(self.shard.size)
+
+    def incoming(self, shard: int) -> pa.Table | None:
+        """What other shards hold of the people of this one; None where there is nothing."""
+        if not self.size:
+            return None
+        told = words_of(self.facts["person_id"])
+        here = np.zeros(len(told.words) + 1, bool)
+        here[told.at[self.shard == shard]] = True
+        rows = np.flatnonzero(here[told.at] & (self.shard != shard))
+        return _with_own_words(self.facts.take(pa.array(rows))) if rows.size else None
+
+    def save(self, path: Path) -> None:
+        """Writes it as an Arrow file, whole or not at all."""
+        whole = self.facts.append_column("shard", pa.array(self.shard, pa.int32()))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half = path.with_suffix(f".{os.getpid()}.part")
+        with half.open("wb") as disk:
+            with pa.ipc.new_file(disk, whole.schema) as file:
+                file.write_table(whole)
+            disk.flush()
+            os.fsync(disk.fileno())
+        os.replace(half, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Linked":
+        """Reads what `save` wrote."""
+        with pa.ipc.open_file(path) as file:
+            whole = file.read_all()
+        return cls(whole.drop_columns(["shard"]).combine_chunks(), whole["shard"].to_numpy())
+
+
+def linked(ledger: Ledger, columns: Sequence[str], run: Callable[..., list[Any]]) -> Linked:
+    """The facts (these columns) of people told of in more than one shard; `run` applies a function to each shard."""
+    none = Linked(pa.table({}), np.zeros(0, np.int32))
+    if not ledger.tells_of_people:
+        return none
+    seen = run(lambda shard: _people(ledger.shard(shard, ["person_id"])), range(ledger.shards))
+    people, number = np.unique(np.concatenate(seen), return_counts=True)
+    several = people[number > 1]
+    if not several.size:
+        return none
+    facts = run(lambda shard: _of_people(ledger.shard(shard, columns), several), range(ledger.shards))
+    shard = np.repeat(np.arange(ledger.shards, dtype=np.int32), [t.num_rows for t in facts])
+    return Linked(_with_own_words(pa.concat_tables(facts)), shard)
+
+
+def _people(table: pa.Table) -> Hashes:
+    """Everybody told of, each once, as hashes."""
+    told = words_of(table["person_id"])
+    return hashes(told.words.take(pa.array(np.unique(told.at[told.at >= 0]))))
+
+
+def _of_people(table: pa.Table, people: Hashes) -> pa.Table:
+    """The rows that tell of these people, their words without the others'."""
+    told = words_of(table["person_id"])
+    theirs = np.isin(hashes(told.words), people)
+    return _with_own_words(table.filter(pa.array(np.append(theirs, False)[told.at])))
+
+
+def _with_own_words(table: pa.Table) -> pa.Table:
+    """The same table, each column of words with one dictionary, of its own words only."""
+    columns = {
+        name: encoded(words_of(table[name])) if pa.types.is_dictionary(kind) else table[name].combine_chunks()
+        for name, kind in zip(table.column_names, table.schema.types, strict=True)
+    }
+    return pa.table(columns)

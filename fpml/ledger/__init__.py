@@ -1,0 +1,38 @@
+"""The ledger: bitemporal records in a Delta Lake table, partitioned by household shard."""
+
+from fpml.ledger.facts import (
+    SCHEMA,
+    WORDS,
+    Hashes,
+    Words,
+    coded,
+    days,
+    encoded,
+    fact_keys,
+    hashes,
+    household_order,
+    indicator_codes,
+    latest,
+    shard_of,
+    words_of,
+)
+from fpml.ledger.table import SHARDS, Ledger
+
+__all__ = [
+    "SCHEMA",
+    "SHARDS",
+    "WORDS",
+    "Hashes",
+    "Ledger",
+    "Words",
+    "coded",
+    "days",
+    "encoded",
+    "fact_keys",
+    "hashes",
+    "household_order",
+    "indicator_codes",
+    "latest",
+    "shard_of",
+    "words_of",
+]

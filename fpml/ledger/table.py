@@ -1,0 +1,273 @@
+"""The Delta Lake table that the ledger is.
+
+One row is one version of one fact: household_id and person_id as told, indicator, record_id (where the source numbers
+its records), event_date (when it happened, or began), until_date (the last day on which a status held; null for a
+point in time, and for what goes on), known_date (when the office learned it), value (integer in stored units; null
+withdraws the record), department, delivery (the fingerprint of the file it came in), fact (which fact this is a
+version of). A later known_date replaces; nothing is ever overwritten. Any tool that reads Delta Lake or Parquet reads
+it.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from pyarrow.dataset import Dataset
+
+from fpml.errors import LedgerError, NotYetError
+from fpml.ledger.facts import SCHEMA, WORDS, days, encoded, fact_keys, household_order, latest, shard_of, words_of
+from fpml.ledger.probe import Sought
+
+SHARDS = 16
+# A shard may have so many files before they are merged into one: a year of months, and the years before.
+MOST_FILES = 12
+WHOLE_FILE_BYTES = 2**30
+_AS_READ = pa.schema(
+    [
+        pa.field(f.name, pa.dictionary(pa.int32(), f.type) if f.name in WORDS else f.type)
+        for f in SCHEMA
+        if f.name != "shard"
+    ]
+)
+_OF_A_VERSION = ("household_id", "person_id", "indicator", "until_date", "known_date", "value", "fact")
+# Words and dates are packed by dictionaries, values by their differences, and keys not at all; a compressor on top
+# saved 5 % of the bytes and cost half of the reading time.
+_WRITER = WriterProperties(
+    compression="UNCOMPRESSED",
+    max_row_group_size=2**20,
+    column_properties={
+        "value": ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED"),
+        "fact": ColumnProperties(dictionary_enabled=False),
+    },
+)
+
+# The log and the files that were merged are kept for a hundred years, not a month: any past day can be opened.
+_KEPT: dict[str, str | None] = {
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+
+
+class Ledger:
+    """The ledger that lies in a folder, read at one version; `append` is atomic and takes each delivery once.
+
+    `day`: the ledger as it lay on disk at the end of a past day. What the office *knew* on a past day, whenever
+    it was taken in, is `standing`.
+    """
+
+    def __init__(self, folder: Path, *, shards: int = SHARDS, day: date | None = None) -> None:
+        self.folder, self.day = folder, day
+        self._live: tuple[int, pa.Table] | None = None
+        try:
+            self._table: DeltaTable | None = DeltaTable(str(folder))
+            if day is not None:
+                self._go_back(self._table, day)
+            self.shards = int((self._table.metadata().description or "").removeprefix("shards="))
+            columns = set(self._table.schema().to_arrow().names)
+        except TableNotFoundError:
+            self._table, self.shards, columns = None, shards, set(SCHEMA.names)
+        except (DeltaError, ValueError, OSError) as e:
+            raise LedgerError("ledger", f"cannot be read ({type(e).__name__})", "Restore its folder.") from None
+        if not columns >= set(SCHEMA.names):
+            raise LedgerError("ledger", "made by an earlier fpml", "Move it away, and take the deliveries in again.")
+
+    @property
+    def version(self) -> int:
+        """The number of the last change; -1 before the first."""
+        return self._table.version() if self._table else -1
+
+    @property
+    def content(self) -> str:
+        """Sixteen hex digits of which files hold it: another ledger, or another state of this one, has others."""
+        return hashlib.sha256("\n".join(self.paths).encode()).hexdigest()[:16]
+
+    def has(self, delivery: str) -> bool:
+        """Whether a delivery of this fingerprint has been taken in."""
+        return self._table is not None and self._table.transaction_version(delivery) is not None
+
+    def append(self, records: pa.Table, delivery: str) -> bool:
+        """Adds a delivery's accepted records in one commit; False, and nothing changes, where it is in already.
+
+        `records` has the columns of SCHEMA, but for shard and fact, which are computed here.
+        """
+        if self.day is not None:
+            raise LedgerError("ledger", f"opened as it lay on {self.day}", "Open it without a day to add to it.")
+        if self.has(delivery):
+            return False
+        try:
+            write_deltalake(
+                self._table or str(self.folder),
+                _as_stored(records, self.shards),
+                mode="append",
+                partition_by=["shard"],
+                description=f"shards={self.shards}" if self._table is None else None,
+                configuration=_KEPT if self._table is None else None,
+                writer_properties=_WRITER,
+                commit_properties=CommitProperties(app_transactions=[Transaction(delivery, 1)]),
+            )
+        except (DeltaError, OSError) as e:
+            problem = f"nothing was added: another run changed it, or the disk refused ({type(e).__name__})"
+            raise LedgerError("ledger", problem, "See that no other run is at work, and run again.") from None
+        self._table = DeltaTable(str(self.folder))
+        return True
+
+    def compact(self, *, most: int = MOST_FILES) -> int:
+        """Writes every shard that has more than so many files anew as one, in order; returns how many files are gone.
+
+        No record is added, lost or changed. Each shard is a commit of its own: killed in between, the next call goes
+        on. The files that were merged stay for whoever opens a past day.
+        """
+        if self._table is None:
+            return 0
+        before = self.files
+        number = np.bincount(self._actions["partition.shard"].to_numpy(), minlength=self.shards)
+        for shard in np.flatnonzero(number > most).tolist():
+            with suppress(CommitFailedError):  # another run changed the shard meanwhile: it is merged another time
+                write_deltalake(
+                    self._table,
+                    _as_stored(self.shard(shard), self.shards),
+                    mode="overwrite",
+                    predicate=f"shard = {shard}",
+                    writer_properties=_WRITER,
+                    target_file_size=WHOLE_FILE_BYTES,
+                )
+            self._table = DeltaTable(str(self.folder))
+        if self.files < before:
+            self._table.create_checkpoint()
+        return before - self.files
+
+    def shard(self, number: int, columns: Sequence[str] = _AS_READ.names) -> pa.Table:
+        """Every version in one shard, its words dictionary-encoded."""
+        return self._read(pc.equal(self._actions["partition.shard"], number), columns)
+
+    def everything(self) -> pa.Table:
+        """Every version in the ledger."""
+        return self._read(None, _AS_READ.names)
+
+    def dataset(self) -> Dataset:
+        """The rows as an Arrow dataset, which DuckDB, pandas, Polars and Spark query where they lie."""
+        self._actions  # noqa: B018  (says so where there is nothing yet)
+        return self._table.to_pyarrow_dataset()  # type: ignore[union-attr]
+
+    def versions_of(self, records: pa.Table) -> pa.Table:
+        """The ledger's versions of the facts that these records tell: those they repeat, correct or contradict.
+
+        Of each version who it tells of, its dates, its value and its fact.
+        """
+        sought = Sought.of(fact_keys(records))
+        event = days(records["event_date"])
+        first, last = int(event.min()), int(event.max())
+        actions = self._actions
+        near = pc.and_(
+            pc.less_equal(actions["min.event_date"], pa.scalar(last, pa.int32()).cast(pa.date32())),
+            pc.greater_equal(actions["max.event_date"], pa.scalar(first, pa.int32()).cast(pa.date32())),
+        )
+        # A numbered record may have been corrected to another day: it is sought everywhere.
+        paths = (actions if sought.numbered else actions.filter(near))["path"].to_pylist()
+        empty = pa.schema([_AS_READ.field(c) for c in _OF_A_VERSION]).empty_table()
+
+        def found(path: str) -> pa.Table:
+            keys = self._file(path, ["fact", "event_date"])
+            rows = sought.among(keys["fact"].to_numpy(), days(keys["event_date"]), first, last)
+            return self._file(path, _OF_A_VERSION).take(pa.array(rows)) if rows.size else empty
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return pa.concat_tables([empty, *pool.map(found, sorted(paths))])
+
+    def known_span(self) -> tuple[date, date]:
+        """The first and the last day on which anything became known."""
+        actions = self._actions
+        if not actions.num_rows:
+            raise NotYetError("ledger", "it holds no records", "Take in a delivery first.")
+        return pc.min(actions["min.known_date"]).as_py(), pc.max(actions["max.known_date"]).as_py()
+
+    def standing(self, day: date, indicator: str) -> pa.Table:
+        """The latest version, known by a day, of every record of an indicator; withdrawn ones are left out."""
+        table = self.everything()
+        wanted = pc.and_(pc.equal(table["indicator"], indicator), pc.less_equal(table["known_date"], pa.scalar(day)))
+        table = table.filter(wanted)
+        chosen = table.take(pa.array(latest(table["fact"].to_numpy(), days(table["known_date"]))))
+        return chosen.filter(pc.is_valid(chosen["value"]))
+
+    @property
+    def tells_of_people(self) -> bool:
+        """Whether any row tells of a person."""
+        actions = self._actions
+        return bool(pc.any(pc.less(actions["null_count.person_id"], actions["num_records"])).as_py())
+
+    @property
+    def paths(self) -> list[str]:
+        """The files, within its folder, that hold the ledger now; a glob would also find those that were merged."""
+        return sorted(self._actions["path"].to_pylist())
+
+    @property
+    def rows(self) -> int:
+        """How many versions it holds."""
+        return int(pc.sum(self._actions["num_records"]).as_py() or 0)
+
+    @property
+    def files(self) -> int:
+        """How many files hold the ledger now."""
+        return int(self._actions.num_rows)
+
+    @property
+    def _actions(self) -> pa.Table:
+        if self._table is None:
+            raise NotYetError("ledger", "nothing has been taken in yet", "Run `fpml intake FILES...` first.")
+        if self._live is None or self._live[0] != self._table.version():
+            self._live = self._table.version(), pa.table(self._table.get_add_actions(flatten=True))
+        return self._live[1]
+
+    def _read(self, wanted: pa.ChunkedArray | None, columns: Sequence[str]) -> pa.Table:
+        live = self._actions if wanted is None else self._actions.filter(wanted)
+        # Oldest events first: so the rows of a household are nearly in order already.
+        live = live.sort_by([("min.event_date", "ascending"), ("path", "ascending")])
+        empty = pa.schema([_AS_READ.field(c) for c in columns]).empty_table()
+        return pa.concat_tables([empty, *(self._file(p, columns) for p in live["path"].to_pylist())])
+
+    def _file(self, path: str, columns: Sequence[str]) -> pa.Table:
+        try:
+            words = [c for c in WORDS if c in columns]
+            with pq.ParquetFile(self.folder / path, read_dictionary=words, memory_map=True) as file:
+                table = file.read(columns=list(columns), use_threads=False)
+        except (OSError, pa.ArrowException) as e:
+            problem = f"a data file is missing or damaged ({type(e).__name__})"
+            raise LedgerError("ledger", problem, "Restore its folder.") from None
+        return table.select(list(columns)).cast(pa.schema([_AS_READ.field(c) for c in columns]))
+
+    @staticmethod
+    def _go_back(table: DeltaTable, day: date) -> None:
+        end = datetime.combine(day + timedelta(days=1), time()).astimezone()
+        versions = [int(c["version"]) for c in table.history() if c["timestamp"] < end.timestamp() * 1000]
+        if not versions:
+            raise NotYetError("ledger", f"nothing had been taken in by {day}", "Choose a later day.")
+        table.load_as_version(max(versions))
+
+
+def _as_stored(records: pa.Table, shards: int) -> pa.Table:
+    """The rows in the table's columns and order: household, indicator, event; so each file reads and packs well."""
+    for name in WORDS:
+        column = encoded(words_of(records[name]))
+        records = records.set_column(records.column_names.index(name), name, column)
+    household = words_of(records["household_id"])
+    rank = np.empty(len(household.words), np.int64)
+    rank[household_order(household.words)] = np.arange(rank.size)
+    indicator = words_of(records["indicator"])
+    by_name = np.empty(len(indicator.words), np.int64)
+    by_name[pc.sort_indices(indicator.words).to_numpy()] = np.arange(by_name.size)
+    day = days(records["event_date"]).astype(np.int64) + 2**20
+    key = (rank[household.at] << 36) | (by_name[indicator.at] << 22) | day
+    rows = records.append_column("shard", pa.array(shard_of(records["household_id"], shards), pa.int32()))
+    if "fact" not in rows.column_names:
+        rows = rows.append_column("fact", pa.array(fact_keys(records), pa.int64()))
+    return rows.select(SCHEMA.names).take(pa.array(np.argsort(key, kind="stable")))
