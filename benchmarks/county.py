@@ -192,9 +192,11 @@ def plot(found: dict[str, Any], path: Path) -> None:
         y = [p["seconds"] for p in points.values()]
         axis.plot(x, y, "o-", color="#205080")
         axis.plot([x[0], x[-1]], [y[0], y[0] * x[-1] / x[0]], ":", color="#999999")
-        axis.set(xlabel=label, ylabel="seconds", ylim=(0, max(y) * 1.15))
+        axis.set(xlabel=label, ylabel="seconds")
         if name == "households":
-            axis.set(xscale="log", yscale="log", ylim=None)
+            axis.set(xscale="log", yscale="log")
+        else:
+            axis.set(ylim=(0, max(y) * 1.15))
     figure.suptitle("Histories: cost (dotted: in proportion)")
     figure.savefig(path, dpi=110)
 
