@@ -59,7 +59,8 @@ class County:
     """A county in a catalogue's own terms, month by month: a register of people who move, what is told of them.
 
     `per_month`: records a household and month, spread over the catalogue's indicators; one in fifty is corrected a
-    month later, one in six hundred people moves in a month, and most things are known weeks late.
+    month later, one in six hundred people moves in a month, and most things are known weeks late. `first`: the number
+    of its first household, so that a large county can be put together from parts.
     """
 
     catalogue: Catalogue
@@ -67,13 +68,14 @@ class County:
     months: int
     per_month: float = 8.0
     seed: int = 1
+    first: int = 0
 
     def __post_init__(self) -> None:
-        rng = np.random.default_rng(self.seed)
+        rng = np.random.default_rng((self.seed, self.first))
         self.rng = rng
         self.home = np.repeat(np.arange(self.households), rng.integers(1, 7, self.households))
-        self.ids = pa.array([f"H{i:012d}" for i in range(self.households)])
-        self.people = pa.array([f"P{i:016d}" for i in range(self.home.size)])
+        self.ids = pa.array([f"H{self.first + i:012d}" for i in range(self.households)])
+        self.people = pa.array([f"P{10 * self.first + i:016d}" for i in range(self.home.size)])
         self.names = list(self.catalogue.indicators)
         self.late: pa.Table | None = None
 

@@ -78,11 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open(a: argparse.Namespace) -> County:
-    return open_county(a.workspace, progress=_hushed if a.quiet else _shown)
-
-
-def _hushed(_: str) -> None:
-    """No progress shown."""
+    return open_county(a.workspace) if a.quiet else open_county(a.workspace, progress=_shown)
 
 
 def _shown(stage: str) -> None:

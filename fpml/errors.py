@@ -6,6 +6,7 @@
     │   ├── PolicyError   a policy or model definition; lists every fault of the file
     │   ├── DeliveryError a delivery refused whole; the ledger is as it was
     │   └── LedgerError   the ledger cannot be read as it stands
+    │       └── LedgerChangedError   another run added to it meanwhile
     └── NotYetError       nothing to do yet: something must come first   4
 
 Anything else that escapes is a fault of ours (exit status 5). No message holds a household, a person or a name.
@@ -46,6 +47,10 @@ class DeliveryError(InputError):
 
 class LedgerError(InputError):
     """The ledger cannot be read as it stands."""
+
+
+class LedgerChangedError(LedgerError):
+    """Another run added to the ledger meanwhile."""
 
 
 class NotYetError(FpmlError):

@@ -65,7 +65,9 @@ def histories(
 ) -> pa.Table:
     """household_id, as_of (date32), then the features: integers in stored units (fen), null where unknown.
 
-    `read` gives a shard's ledger rows; `run` applies a function to parts, on threads or one by one.
+    `read` gives a shard's ledger rows; `run` applies a function to parts, on threads or one by one. `linked` holds what
+    shards must know of each other (`fpml.households.linked`). None is right only of one shard, or where nobody is told
+    of in two of them: what happened to a person who moved to another shard would stay behind.
     """
     way = _Way.of(asked, catalogue)
 

@@ -1,5 +1,7 @@
 """The kernel's compiled loops: see `windows` for what they do and why."""
 
+from typing import Any, NamedTuple
+
 import numba
 import numpy as np
 
@@ -12,6 +14,18 @@ YEAR_TO_DATE = -1
 _WANT_MAX, _WANT_MIN, _WANT_LAST, _WANT_SINCE, _WANT_SLOPE, _WANT_MEAN, _WANT_SOME = (2**n for n in range(7))
 _WANT_RARER = _WANT_MIN | _WANT_LAST | _WANT_SINCE | _WANT_SLOPE | _WANT_MEAN
 _LOWEST = -(2**62)
+
+
+class Entries(NamedTuple):
+    """A shard's versions (`records.Records`): `starts[h * indicators + i]` is where those of h and i begin."""
+
+    starts: Any
+    event: Any
+    until: Any
+    known: Any
+    superseded: Any
+    person: Any
+    value: Any
 
 
 @numba.njit(nogil=True, cache=True)
@@ -264,11 +278,10 @@ def _month_by_month(
 @numba.njit(nogil=True, cache=True)
 def _held_until(j, top, event, until, known, superseded, person, t):  # pragma: no cover  (compiled)
     """A statement holds until its own end, or until the same person's next one begins; at once, if that is as new."""
-    ends = until[j]
     for q in range(j + 1, top + 1):
         if person[q] == person[j] and known[q] <= t and t < superseded[q]:
-            ends = min(ends, event[q])
-    return ends
+            return min(until[j], event[q])
+    return until[j]
 
 
 @numba.njit(nogil=True, cache=True)

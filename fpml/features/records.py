@@ -4,7 +4,7 @@ Each version carries the months in which it stood: from the month in which it be
 later version replaced or withdrew it. The order is decided by the records' own content alone.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 
 from fpml.catalogue import Catalogue
 from fpml.dates import FAR, months_of
+from fpml.features.kernel import Entries
 from fpml.features.versions import count, stand, tell
 from fpml.households import Facts, resolved
-from fpml.ledger import days, household_order, indicator_codes, words_of
+from fpml.ledger import days, household_order, indicator_codes, marked, words_of
 
 COLUMNS = ("household_id", "person_id", "indicator", "event_date", "until_date", "known_date", "value", "fact")
 Months = npt.NDArray[np.int16]
@@ -68,11 +69,9 @@ def from_ledger(table: pa.Table, catalogue: Catalogue, *, incoming: pa.Table | N
     order = household_order(told.words)
     rank = np.empty(order.size, np.int32)
     rank[order] = np.arange(order.size, dtype=np.int32)
-    household = rank[told.at] if table.num_rows else np.zeros(0, np.int32)
-    here = np.zeros(order.size, bool)
-    here[household[:own]] = True
+    household = told.told(rank, np.int32(-1))
     people = words_of(table["person_id"]) if table["person_id"].null_count < table.num_rows else None
-    value = table["value"].combine_chunks()
+    value = table["value"]
     facts = Facts(
         household=household,
         person=people.at if people else np.full(table.num_rows, -1, np.int32),
@@ -81,20 +80,18 @@ def from_ledger(table: pa.Table, catalogue: Catalogue, *, incoming: pa.Table | N
         event_day=days(table["event_date"]),
         until_day=_until(table["until_date"]),
         known_day=days(table["known_date"]),
-        value=pc.fill_null(value, 0).to_numpy(zero_copy_only=False) if value.null_count else value.to_numpy(),
-        withdrawn=pc.is_null(value).to_numpy(zero_copy_only=False) if value.null_count else np.zeros(0, bool),
-        begins=np.zeros(0, np.int16),
-        superseded=np.zeros(0, np.int16),
+        value=(pc.fill_null(value, 0) if value.null_count else value).to_numpy(),
+        withdrawn=pc.is_null(value).to_numpy() if value.null_count else np.zeros(0, bool),
     )
     del table, value  # their copies as numbers are all that is needed from here on
     counted = _told(facts, own, catalogue)
     if people is not None:
         facts = resolved(facts, catalogue, people=len(people.words))
-    if not here.all():  # households of other shards, and those that no row has
-        position = np.where(here, np.cumsum(here, dtype=np.int32) - 1, np.int32(-1))
-        facts = replace(facts, household=position[facts.household])
+    # Of households of other shards, and those that no row has, nothing is said.
+    here = marked(household[:own], order.size)
+    position = np.append(np.where(here, np.cumsum(here, dtype=np.int32) - 1, np.int32(-1)), np.int32(-1))
     households = told.words.take(pa.array(order[here]))
-    starts, at = _grouped(facts.household, facts.indicator, len(households), len(catalogue.codes))
+    starts, at = _grouped(facts, position, len(households), len(catalogue.codes))
     return _standing(facts, starts, at, households, counted)
 
 
@@ -106,12 +103,15 @@ def _until(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
 
 
 def _grouped(
-    household: npt.NDArray[np.int32], indicator: npt.NDArray[np.int16], households: int, indicators: int
+    facts: Facts, position: npt.NDArray[np.int32], households: int, indicators: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Where each household's and indicator's rows begin, and the rows in that order (a counting sort, stable)."""
+    """Where each household's and indicator's rows begin, and the rows in that order (a counting sort, stable).
+
+    `position`: the number under which each household stands, or -1. Pieces are numbered after the rows.
+    """
     starts = np.zeros(households * indicators + 2, np.int64)
-    at = np.empty(household.size, np.int32)
-    count(household, indicator, indicators, starts, at)
+    at = np.empty(facts.indicator.size, np.int32)
+    count(facts, position, indicators, starts, at)
     return starts[:-1], at[: starts[-2]]
 
 
@@ -124,14 +124,12 @@ def _standing(
     base = int(min(f.event_day.min(initial=0), f.known_day.min(initial=0)))
     top = int(max(f.event_day.max(initial=0), f.known_day.max(initial=0), base)) + 1
     month_of_day = months_of(np.arange(base, top + 1).astype("datetime64[D]")).astype(np.int16)
-    kept = np.empty(starts.size, np.int64)
-    size = stand(
-        starts, at, f.event_day, f.until_day, f.known_day, f.fact, f.withdrawn, f.begins, f.superseded, f.person,
-        f.value, base, month_of_day, kept, event, until, known, superseded, person, value,
-    )  # fmt: skip
+    entries = Entries(np.empty(starts.size, np.int64), event, until, known, superseded, person, value)
+    size = stand(f, starts, at, base, month_of_day, entries)
     return Records(
-        households, kept, event[:size], until[:size], known[:size], superseded[:size], person[:size], value[:size], told
-    )
+        households, entries.starts, event[:size], until[:size], known[:size], superseded[:size], person[:size],
+        value[:size], told,
+    )  # fmt: skip
 
 
 def _told(f: Facts, own: int, catalogue: Catalogue) -> Told:

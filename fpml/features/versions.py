@@ -5,20 +5,30 @@ import numpy as np
 
 from fpml.dates import NEVER
 
+# From so many versions of one household and indicator on, they are sorted by merging instead of by insertion.
+MANY = 48
+
 
 @numba.njit(nogil=True, cache=True)
-def count(household, indicator, indicators, starts, at):  # pragma: no cover  (compiled)
+def count(facts, position, indicators, starts, at):  # pragma: no cover  (compiled)
     """A counting sort: where each household's and indicator's rows begin (from place 1 on), and the rows in order."""
-    for r in range(household.size):
-        if indicator[r] >= 0 and household[r] >= 0:
-            starts[household[r] * indicators + indicator[r] + 2] += 1
-    for s in range(2, starts.size):
-        starts[s] += starts[s - 1]
-    for r in range(household.size):
-        if indicator[r] >= 0 and household[r] >= 0:
-            s = household[r] * indicators + indicator[r] + 1
-            at[starts[s]] = r
-            starts[s] += 1
+    # Arrays are taken out of their tuples once: inside a loop each look at one would be counted as a reference.
+    household, indicator, piece_household = facts.household, facts.indicator, facts.piece_household
+    rows = household.size
+    for counted in (True, False):
+        for r in range(indicator.size):
+            i, h = indicator[r], position[household[r] if r < rows else piece_household[r - rows]]
+            if i < 0 or h < 0:
+                continue
+            s = np.int64(h) * indicators + i
+            if counted:
+                starts[s + 2] += 1
+            else:
+                at[starts[s + 1]] = r
+                starts[s + 1] += 1
+        if counted:
+            for s in range(2, starts.size):
+                starts[s] += starts[s - 1]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -31,53 +41,49 @@ def tell(indicator, event_day, known_day, event_base, known_base, event, known, 
 
 
 @numba.njit(nogil=True, cache=True)
-def stand(
-    starts, at, event_day, until_day, known_day, fact, withdrawn, begins, given, person_of, value_of, base,
-    month_of_day, kept, event, until, known, superseded, person, value,
-):  # fmt: skip  # pragma: no cover  (compiled)
-    """For each household and indicator: which versions stood, from when until when, oldest event first."""
-    n, room = 0, 64
-    row, day, learnt = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
-    ends = np.empty(room, np.int16)
+def stand(facts, starts, at, base, month_of_day, entries):  # pragma: no cover  (compiled)
+    """For each household and indicator: which versions stood, from when until when, oldest event first.
+
+    Writes the entries and returns how many there are.
+    """
+    event_day, known_day, until_day, fact = facts.event_day, facts.known_day, facts.until_day, facts.fact
+    piece_of, begins, finishes, withdrawn = facts.piece_of, facts.begins, facts.finishes, facts.withdrawn
+    person_of, value_of, kept = facts.person, facts.value, entries.starts
+    event, until, known, superseded = entries.event, entries.until, entries.known, entries.superseded
+    person, value = entries.person, entries.value
+    n, room, rows = 0, 64, facts.household.size
+    row, day, learnt, since, ends = _room(room)
     for s in range(starts.size - 1):
         kept[s] = n
         begin, size = starts[s], starts[s + 1] - starts[s]
-        if size == 0:
-            continue
         if size > room:
             room = 2 * size
-            row, day, learnt = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
-            ends = np.empty(room, np.int16)
+            row, day, learnt, since, ends = _room(room)
         ordered, numbered = True, False
         for i in range(size):
             r = at[begin + i]
+            since[i], ends[i] = -1, NEVER
+            if r >= rows:
+                since[i], ends[i] = begins[r - rows], finishes[r - rows]
+                r = piece_of[r - rows]
             row[i], day[i], learnt[i] = r, event_day[r], known_day[r]
-            ends[i] = given[r] if given.size else NEVER
             ordered = ordered and (i == 0 or day[i] > day[i - 1])
-            numbered = numbered or fact[r] & 1 == 1
-        if not ordered:
-            if size > 48:
-                by_day = np.argsort(day[:size], kind="mergesort")
-                for i in range(size):
-                    r = at[begin + by_day[i]]
-                    row[i], day[i], learnt[i] = r, event_day[r], known_day[r]
-                    ends[i] = given[r] if given.size else NEVER
-            _insert(row, day, learnt, ends, size, value_of, until_day)
+            numbered = numbered or (since[i] < 0 and fact[r] & 1 == 1)
+        if not ordered and size > MANY:
+            _sort(row, day, learnt, since, ends, size, value_of, until_day)
+        elif not ordered:
+            _insert(row, day, learnt, since, ends, size, value_of, until_day)
         if numbered or not ordered:
-            settled = not numbered and _supersede_by_day(row, day, learnt, ends, size, fact, base, month_of_day)
-            if not settled and _several(row, size, fact):
-                _supersede(row, learnt, ends, size, fact, base, month_of_day)
+            settled = not numbered and _supersede_by_day(row, day, learnt, since, ends, size, fact, base, month_of_day)
+            if not settled and _several(row, since, size, fact):
+                _supersede(row, learnt, since, ends, size, fact, base, month_of_day)
         for i in range(size):
             r = row[i]
-            month = month_of_day[learnt[i] - base]
-            if begins.size and begins[r] >= 0:
-                month = begins[r]
+            month = since[i] if since[i] >= 0 else month_of_day[learnt[i] - base]
             if ends[i] <= month or (withdrawn.size and withdrawn[r]):
                 continue
             event[n] = month_of_day[day[i] - base]
-            until[n] = NEVER
-            if until_day.size:
-                until[n] = _month(until_day[r] + 1)
+            until[n] = _month(until_day[r] + 1) if until_day.size else NEVER
             known[n], superseded[n] = month, ends[i]
             person[n], value[n] = person_of[r], value_of[r]
             n += 1
@@ -86,10 +92,30 @@ def stand(
 
 
 @numba.njit(nogil=True, cache=True)
-def _insert(row, day, learnt, ends, size, value_of, until_day):  # pragma: no cover  (compiled)
+def _room(size):  # pragma: no cover  (compiled)
+    """Of one household's and indicator's rows: which, event and known days, since when (-1: when known), until when."""
+    row, day, learnt = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
+    return row, day, learnt, np.empty(size, np.int16), np.empty(size, np.int16)
+
+
+@numba.njit(nogil=True, cache=True)
+def _sort(row, day, learnt, since, ends, size, value_of, until_day):  # pragma: no cover  (compiled)
+    """Sorts many rows as `_insert` does."""
+    order = np.argsort(value_of[row[:size]], kind="mergesort")
+    if until_day.size:
+        order = np.argsort(until_day[row[:size]], kind="mergesort")
+        order = order[np.argsort(value_of[row[:size][order]], kind="mergesort")]
+    order = order[np.argsort(learnt[:size][order], kind="mergesort")]
+    order = order[np.argsort(day[:size][order], kind="mergesort")]
+    row[:size], day[:size], learnt[:size] = row[:size][order], day[:size][order], learnt[:size][order]
+    since[:size], ends[:size] = since[:size][order], ends[:size][order]
+
+
+@numba.njit(nogil=True, cache=True)
+def _insert(row, day, learnt, since, ends, size, value_of, until_day):  # pragma: no cover  (compiled)
     """Sorts by event day, when it became known, value and last day; what is nearly in order costs next to nothing."""
     for i in range(1, size):
-        r, d, k, e = row[i], day[i], learnt[i], ends[i]
+        r, d, k, b, e = row[i], day[i], learnt[i], since[i], ends[i]
         j = i - 1
         while j >= 0:
             if day[j] != d:
@@ -102,19 +128,25 @@ def _insert(row, day, learnt, ends, size, value_of, until_day):  # pragma: no co
                 after = until_day.size > 0 and until_day[row[j]] > until_day[r]
             if not after:
                 break
-            row[j + 1], day[j + 1], learnt[j + 1], ends[j + 1] = row[j], day[j], learnt[j], ends[j]
+            row[j + 1], day[j + 1], learnt[j + 1], since[j + 1], ends[j + 1] = (
+                row[j],
+                day[j],
+                learnt[j],
+                since[j],
+                ends[j],
+            )
             j -= 1
-        row[j + 1], day[j + 1], learnt[j + 1], ends[j + 1] = r, d, k, e
+        row[j + 1], day[j + 1], learnt[j + 1], since[j + 1], ends[j + 1] = r, d, k, b, e
 
 
 @numba.njit(nogil=True, cache=True)
-def _supersede_by_day(row, day, learnt, ends, size, fact, base, month_of_day):  # pragma: no cover  (compiled)
+def _supersede_by_day(row, day, learnt, since, ends, size, fact, base, month_of_day):  # pragma: no cover  (compiled)
     """The same where no fact is numbered: versions lie on one day, in the order of knowing. False: too many a day."""
     looked = 0
     for i in range(size - 1):
         j = i + 1
         while j < size and day[j] == day[i]:
-            if fact[row[j]] == fact[row[i]] and fact[row[i]] != 0:
+            if since[i] < 0 and since[j] < 0 and fact[row[j]] == fact[row[i]]:
                 ends[i] = min(ends[i], month_of_day[learnt[j] - base])
                 break
             j += 1
@@ -125,16 +157,16 @@ def _supersede_by_day(row, day, learnt, ends, size, fact, base, month_of_day):  
 
 
 @numba.njit(nogil=True, cache=True)
-def _several(row, size, fact):  # pragma: no cover  (compiled)
+def _several(row, since, size, fact):  # pragma: no cover  (compiled)
     """Whether some fact has more than one version."""
     places = 4
     while places < 2 * size:
         places *= 2
     table = np.full(places, -1, np.int32)
     for i in range(size):
-        key = fact[row[i]]
-        if key == 0:
+        if since[i] >= 0:
             continue
+        key = fact[row[i]]
         at = (key >> 1) & (places - 1)
         while table[at] >= 0 and fact[row[table[at]]] != key:
             at = (at + 1) & (places - 1)
@@ -145,16 +177,16 @@ def _several(row, size, fact):  # pragma: no cover  (compiled)
 
 
 @numba.njit(nogil=True, cache=True)
-def _supersede(row, learnt, ends, size, fact, base, month_of_day):  # pragma: no cover  (compiled)
-    """Each version ends in the month in which the next one of its fact became known. Facts of key 0 are settled."""
+def _supersede(row, learnt, since, ends, size, fact, base, month_of_day):  # pragma: no cover  (compiled)
+    """Each version ends in the month in which the next one of its fact became known. Of pieces that is settled."""
     order = np.argsort(learnt[:size], kind="mergesort")
     keys = np.empty(size, np.int64)
     for i in range(size):
-        keys[i] = fact[row[order[i]]]
+        keys[i] = fact[row[order[i]]] if since[order[i]] < 0 else 0
     by_fact = np.argsort(keys, kind="mergesort")
     for i in range(size - 1):
         this, later = order[by_fact[i]], order[by_fact[i + 1]]
-        if fact[row[this]] == fact[row[later]] and fact[row[this]] != 0:
+        if keys[by_fact[i]] != 0 and keys[by_fact[i]] == keys[by_fact[i + 1]]:
             ends[this] = min(ends[this], month_of_day[learnt[later] - base])
 
 

@@ -13,9 +13,9 @@ fact is cut into pieces, one for each household it belonged to as knowledge went
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,21 +23,20 @@ import pyarrow as pa
 
 from fpml.catalogue import Catalogue
 from fpml.dates import FAR, NEVER, months_of
-from fpml.households.pieces import find_moved, pieces
-from fpml.ledger import Hashes, Ledger, encoded, hashes, words_of
+from fpml.households.pieces import find_moved, pieces, rows_of
+from fpml.ledger import Hashes, Ledger, encoded, hashes, marked, words_of
 
 Ints = npt.NDArray[np.int64]
 # To be raised when what `Linked` keeps, or its columns, change: files of another format are not read.
 LINKED_FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """Rows of the ledger as numbers, one entry a version; `household`, `person` and `indicator` are codes.
 
-    Days are days since 1970; an indicator of -1 sets a row aside. `until_day` and `withdrawn` are empty where no row
-    needs them. `begins` (-1: when it became known) and `superseded` are empty, or the months from which and until which
-    each version stands in its household; where these are decided already, the fact key is 0.
+    Days are days since 1970; an indicator of -1 sets a row aside (those of pieces come last). `until_day` and
+    `withdrawn` are empty where no row needs them. The last four are the pieces that rows of people who moved were cut
+    into (`resolved`): of which row, the household, and the months from which and until which it stands there.
     """
 
     household: npt.NDArray[np.int32]
@@ -49,20 +48,26 @@ class Facts:
     known_day: npt.NDArray[np.int32]
     value: Ints
     withdrawn: npt.NDArray[np.bool_]
-    begins: npt.NDArray[np.int16]
-    superseded: npt.NDArray[np.int16]
+    piece_of: Ints = np.zeros(0, np.int64)
+    piece_household: npt.NDArray[np.int32] = np.zeros(0, np.int32)
+    begins: npt.NDArray[np.int16] = np.zeros(0, np.int16)
+    finishes: npt.NDArray[np.int16] = np.zeros(0, np.int16)
 
 
 def resolved(facts: Facts, catalogue: Catalogue, *, people: int) -> Facts:
-    """The same facts, those of people who moved or left given to the right household for each time of knowing."""
+    """The same facts, those of people who moved or left given to the right household for each time of knowing.
+
+    The rows stay where they are, so that a shard's columns need not be copied: those of people who moved are set aside,
+    and the pieces say what takes their place.
+    """
     member = catalogue.codes.get(catalogue.county.membership or "", -1)
     first = np.full(people, -1, np.int32)
     moved = np.zeros(people + 1, bool)
     find_moved(facts.household, facts.person, facts.indicator, facts.until_day, member, first, moved)
     if not moved.any():
         return facts
-    theirs = moved[facts.person]
-    rows = np.flatnonzero(theirs)
+    rows = np.empty(rows_of(facts.person, moved, np.zeros(0, np.int64)), np.int64)
+    rows_of(facts.person, moved, rows)
     # Versions of one fact in the order of knowing; a person's facts together.
     rows = rows[np.lexsort((facts.known_day[rows], facts.fact[rows], facts.person[rows]))]
     month_ends, base = _month_ends(facts)
@@ -86,41 +91,16 @@ def resolved(facts: Facts, catalogue: Catalogue, *, people: int) -> Facts:
         piece = tuple(np.empty(size, p.dtype) for p in piece)  # type: ignore[assignment]
         size = pieces(told, event, known, ends, person, follows, ~withdrawn, *statements, month_ends, base, *piece)
     of, household, begins, finishes = piece
-    return _with_pieces(facts, theirs, rows[of], household, begins, finishes)
+    indicator = facts.indicator.copy()
+    indicator[rows] = -1
+    kept = indicator, facts.indicator[rows[of]]
+    return facts._replace(
+        indicator=np.concatenate(kept), piece_of=rows[of], piece_household=household, begins=begins, finishes=finishes
+    )
 
 
 def _month(day: npt.NDArray[np.int32]) -> npt.NDArray[np.int16]:
     return months_of(day.astype("datetime64[D]")).astype(np.int16)
-
-
-def _with_pieces(
-    facts: Facts,
-    theirs: npt.NDArray[np.bool_],
-    of: Ints,
-    household: npt.NDArray[np.int32],
-    begins: npt.NDArray[np.int16],
-    finishes: npt.NDArray[np.int16],
-) -> Facts:
-    """The rows as they are, but those of people who moved set aside, then the pieces these were cut into."""
-    n = theirs.size
-
-    def both(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.concatenate([column, column[of]]) if column.size else column
-
-    return replace(
-        facts,
-        household=np.concatenate([facts.household, household]),
-        person=both(facts.person),
-        indicator=np.concatenate([np.where(theirs, np.int16(-1), facts.indicator), facts.indicator[of]]),
-        fact=np.concatenate([facts.fact, np.zeros(of.size, np.int64)]),
-        event_day=both(facts.event_day),
-        until_day=both(facts.until_day),
-        known_day=both(facts.known_day),
-        value=both(facts.value),
-        withdrawn=both(facts.withdrawn),
-        begins=np.concatenate([np.full(n, -1, np.int16), begins]),
-        superseded=np.concatenate([np.full(n, NEVER, np.int16), finishes]),
-    )
 
 
 def _month_ends(facts: Facts) -> tuple[npt.NDArray[np.int32], int]:
@@ -199,14 +179,14 @@ def linked(ledger: Ledger, columns: Sequence[str], run: Callable[..., list[Any]]
 def _people(table: pa.Table) -> Hashes:
     """Everybody told of, each once, as hashes."""
     told = words_of(table["person_id"])
-    return hashes(told.words.take(pa.array(np.unique(told.at[told.at >= 0]))))
+    return hashes(told.words.filter(pa.array(marked(told.at, len(told.words)))))
 
 
 def _of_people(table: pa.Table, people: Hashes) -> pa.Table:
     """The rows that tell of these people, their words without the others'."""
     told = words_of(table["person_id"])
     theirs = np.isin(hashes(told.words), people)
-    return _with_own_words(table.filter(pa.array(np.append(theirs, False)[told.at])))
+    return _with_own_words(table.filter(pa.array(told.told(theirs, np.False_))))
 
 
 def _with_own_words(table: pa.Table) -> pa.Table:

@@ -22,6 +22,18 @@ def find_moved(household, person, indicator, until_day, member, first, moved):  
 
 
 @numba.njit(nogil=True, cache=True)
+def rows_of(person, moved, rows):  # pragma: no cover  (compiled)
+    """Which rows tell of people who moved, and how many; with an empty array to write to, only how many."""
+    n = 0
+    for r in range(person.size):
+        if person[r] >= 0 and moved[person[r]]:
+            if rows.size:
+                rows[n] = r
+            n += 1
+    return n
+
+
+@numba.njit(nogil=True, cache=True)
 def pieces(
     told, event_day, known, ends, person, follows, valid,
     edges, s_told, s_from, s_until, s_known, s_ends, s_from_month, s_until_month, month_ends, base,

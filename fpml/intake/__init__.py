@@ -1,6 +1,7 @@
 """Deliveries -> clean records in the ledger, or rows in quarantine with the reason. Nothing is lost on the way."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -9,9 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fpml.catalogue import Catalogue
+from fpml.errors import LedgerChangedError
 from fpml.intake.check import ALREADY_KNOWN, NUMBER, REASONS, Checked, check, compare
 from fpml.intake.read import fingerprint, read
 from fpml.ledger import Ledger
+
+# How often a delivery is compared anew before another run's appends are told as the fault they then are.
+TRIES = 5
 
 __all__ = ["REASONS", "Receipt", "fingerprint", "take_in"]
 
@@ -32,10 +37,19 @@ class Receipt:
 def take_in(path: Path, ledger: Ledger, catalogue: Catalogue, *, quarantine: Path, today: date) -> Receipt:
     """Takes a delivery file into the ledger and its refused rows into quarantine; the same file again changes nothing.
 
-    Raises DeliveryError where the file cannot be read whole; the ledger is then as it was.
+    Where another run adds to the ledger meanwhile, the rows are compared again with what it then holds. Raises
+    DeliveryError where the file cannot be read whole; the ledger is then as it was.
     """
-    delivery = fingerprint(path)
-    rows = read(path)
+    delivery, rows = fingerprint(path), read(path)
+    for _ in range(TRIES - 1):
+        with suppress(LedgerChangedError):
+            return _take_in(path, delivery, rows, ledger, catalogue, quarantine, today)
+    return _take_in(path, delivery, rows, ledger, catalogue, quarantine, today)
+
+
+def _take_in(
+    path: Path, delivery: str, rows: pa.Table, ledger: Ledger, catalogue: Catalogue, quarantine: Path, today: date
+) -> Receipt:
     typed, sort = check(rows, catalogue, today=today)
     checked = compare(typed, sort, ledger, catalogue)
     quarantined = {reason: checked.count(number) for reason, number in NUMBER.items()}

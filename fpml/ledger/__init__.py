@@ -13,6 +13,7 @@ from fpml.ledger.facts import (
     household_order,
     indicator_codes,
     latest,
+    marked,
     shard_of,
     words_of,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "household_order",
     "indicator_codes",
     "latest",
+    "marked",
     "shard_of",
     "words_of",
 ]

@@ -8,7 +8,8 @@ one fact only where their indicator agrees too.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -35,21 +36,62 @@ SCHEMA = pa.schema(
 )
 WORDS = ("household_id", "person_id", "indicator", "record_id", "department", "delivery")
 Hashes = npt.NDArray[np.uint64]
+Number = TypeVar("Number", bound=np.generic)
 # Tags that keep a person's, a household's and a number's words apart.
 _PERSON, _HOUSEHOLD, _NUMBER, _INDICATOR = (np.uint64(i * 0x9E3779B97F4A7C15 % 2**64) for i in (1, 2, 3, 4))
 
 
 @dataclass(frozen=True)
 class Words:
-    """A column of words: the distinct ones, and each row's position among them (-1 where there is none)."""
+    """A column of words: the distinct ones, and each row's position among them (-1 where there is none).
+
+    `parts` holds the positions chunk by chunk, each with the place of a chunk's words among all (None: the same).
+    """
 
     words: pa.Array
-    at: npt.NDArray[np.int32]
+    parts: tuple[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32] | None], ...]
+
+    @cached_property
+    def at(self) -> npt.NDArray[np.int32]:
+        """Each row's position among the words; -1 where it has none."""
+        if len(self.parts) == 1 and self.parts[0][1] is None:
+            return self.parts[0][0]
+        return self.told(np.arange(len(self.words), dtype=np.int32), np.int32(-1))
+
+    def told(self, of_word: npt.NDArray[Number], none: Number) -> npt.NDArray[Number]:
+        """What is said of each row's word; `none` where a row has no word."""
+        of_word = np.append(of_word, none).astype(none.dtype)
+        out = np.empty(sum(at.size for at, _ in self.parts), of_word.dtype)
+        begin = 0
+        for at, place in self.parts:
+            _look_up(at, of_word if place is None else of_word[np.append(place, -1)], out[begin : begin + at.size])
+            begin += at.size
+        return out
 
     def hashes(self, tag: np.uint64) -> Hashes:
         """Each row's word as 64 bits; 0 where there is none."""
-        of_word = np.append(_mixed(hashes(self.words) ^ tag), np.uint64(0))
-        return of_word[self.at]
+        return self.told(_mixed(hashes(self.words) ^ tag), np.uint64(0))
+
+
+@numba.njit(nogil=True, cache=True)
+def _look_up(at: Any, table: Any, out: Any) -> None:  # pragma: no cover  (compiled)
+    """The table's last entry is of those at -1. NumPy's own indexing holds the interpreter's lock."""
+    for i in range(at.size):
+        out[i] = table[at[i]]
+
+
+def marked(at: npt.NDArray[np.int32], number: int) -> npt.NDArray[np.bool_]:
+    """Which of so many positions some row has."""
+    here = np.zeros(number, bool)
+    _mark(at, here)
+    return here
+
+
+@numba.njit(nogil=True, cache=True)
+def _mark(at: Any, here: Any) -> None:  # pragma: no cover  (compiled)
+    for i in range(at.size):
+        if at[i] >= 0:
+            here[at[i]] = True
 
 
 def words_of(column: pa.ChunkedArray | pa.Array) -> Words:
@@ -61,33 +103,28 @@ def words_of(column: pa.ChunkedArray | pa.Array) -> Words:
     at = [pc.fill_null(c.indices.cast(pa.int32()), -1).to_numpy(zero_copy_only=False) for c in column.chunks]
     dictionaries = [c.dictionary.cast(pa.string()) for c in column.chunks]
     if len(dictionaries) == 1:
-        return Words(dictionaries[0], at[0])
+        return Words(dictionaries[0], ((at[0], None),))
     # Each file and row group has a dictionary of its own: words are the same where their 64 bits of hash are.
     code, _ = pd.factorize(np.concatenate([np.zeros(0, np.uint64), *map(hashes, dictionaries)]))
     first = np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))
     edges = np.cumsum([0, *map(len, dictionaries)])
-    place = [
-        np.append(code[e : e + len(d)].astype(np.int32), np.int32(-1))
-        for e, d in zip(edges, dictionaries, strict=False)
-    ]
+    place = [code[e : e + len(d)].astype(np.int32) for e, d in zip(edges, dictionaries, strict=False)]
     whole = pa.chunked_array(dictionaries, pa.string()).take(pa.array(first)).combine_chunks()
-    return Words(whole, np.concatenate([np.zeros(0, np.int32), *(p[a] for p, a in zip(place, at, strict=True))]))
+    return Words(whole, tuple(zip(at, place, strict=True)))
 
 
 def encoded(told: Words) -> pa.DictionaryArray:
     """The words as an Arrow column again, without those that no row has."""
-    used = np.zeros(len(told.words) + 1, bool)
-    used[told.at] = True
-    position = np.append(np.cumsum(used[:-1], dtype=np.int32) - 1, np.int32(-1))
-    at = position[told.at]
-    return pa.DictionaryArray.from_arrays(pa.array(at, mask=at < 0), told.words.filter(pa.array(used[:-1])))
+    used = marked(told.at, len(told.words))
+    at = told.told(np.cumsum(used, dtype=np.int32) - 1, np.int32(-1))
+    return pa.DictionaryArray.from_arrays(pa.array(at, mask=at < 0), told.words.filter(pa.array(used)))
 
 
 def coded(column: pa.ChunkedArray | pa.Array, words: pa.Array) -> npt.NDArray[np.int32]:
     """Each row's position among words given; -1 for any other, and for none."""
     found = words_of(column)
     place = pc.fill_null(pc.index_in(found.words, value_set=words), -1).to_numpy(zero_copy_only=False)
-    return np.append(place.astype(np.int32), np.int32(-1))[found.at]
+    return found.told(place, np.int32(-1))
 
 
 def hashes(words: pa.Array) -> Hashes:
@@ -109,7 +146,7 @@ def household_order(words: pa.Array) -> npt.NDArray[np.int64]:
 def shard_of(household_id: pa.ChunkedArray | pa.Array, shards: int) -> npt.NDArray[np.int32]:
     """The shard of each row's household."""
     found = words_of(household_id)
-    return _shards(found.words, shards)[found.at]
+    return found.told(_shards(found.words, shards), np.int32(0))
 
 
 def fact_keys(records: pa.Table) -> npt.NDArray[np.int64]:
@@ -137,8 +174,7 @@ def latest(fact: npt.NDArray[np.int64], known: npt.NDArray[np.int32]) -> npt.NDA
 def indicator_codes(column: pa.ChunkedArray, codes: Mapping[str, int]) -> npt.NDArray[np.int16]:
     """Each row's indicator as its number in the catalogue; -1 for one that the catalogue does not have."""
     found = words_of(column)
-    of_word = np.array([*(codes.get(w, -1) for w in found.words.to_pylist()), -1], np.int16)
-    return of_word[found.at]
+    return found.told(np.array([codes.get(w, -1) for w in found.words.to_pylist()], np.int16), np.int16(-1))
 
 
 def days(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
@@ -148,8 +184,7 @@ def days(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
 
 
 def _shards(words: pa.Array, shards: int) -> npt.NDArray[np.int32]:
-    spread = (_spread(words) >> np.uint64(32)) * np.uint64(shards) >> np.uint64(32)
-    return np.append(spread.astype(np.int32), np.int32(0))
+    return ((_spread(words) >> np.uint64(32)) * np.uint64(shards) >> np.uint64(32)).astype(np.int32)
 
 
 def _spread(words: pa.Array) -> Hashes:

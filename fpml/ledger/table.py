@@ -24,7 +24,7 @@ from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transactio
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
-from fpml.errors import LedgerError, NotYetError
+from fpml.errors import LedgerChangedError, LedgerError, NotYetError
 from fpml.ledger.facts import SCHEMA, WORDS, days, encoded, fact_keys, household_order, latest, shard_of, words_of
 from fpml.ledger.probe import Sought
 
@@ -32,6 +32,8 @@ SHARDS = 16
 # A shard may have so many files before they are merged into one: a year of months, and the years before.
 MOST_FILES = 12
 WHOLE_FILE_BYTES = 2**30
+# Every append writes this mark, so that of two at once, each compared with the ledger as it was before, one is refused.
+_TURN = "append"
 _AS_READ = pa.schema(
     [
         pa.field(f.name, pa.dictionary(pa.int32(), f.type) if f.name in WORDS else f.type)
@@ -98,7 +100,9 @@ class Ledger:
     def append(self, records: pa.Table, delivery: str) -> bool:
         """Adds a delivery's accepted records in one commit; False, and nothing changes, where it is in already.
 
-        `records` has the columns of SCHEMA, but for shard and fact, which are computed here.
+        `records` has the columns of SCHEMA, but for shard and fact, which are computed here. Raises LedgerChangedError
+        where another run added to it since it was opened: what was compared with it must be compared again, and it is
+        opened anew for that.
         """
         if self.day is not None:
             raise LedgerError("ledger", f"opened as it lay on {self.day}", "Open it without a day to add to it.")
@@ -108,18 +112,27 @@ class Ledger:
             write_deltalake(
                 self._table or str(self.folder),
                 _as_stored(records, self.shards),
-                mode="append",
+                mode="append" if self._table else "error",
                 partition_by=["shard"],
                 description=f"shards={self.shards}" if self._table is None else None,
                 configuration=_KEPT if self._table is None else None,
                 writer_properties=_WRITER,
-                commit_properties=CommitProperties(app_transactions=[Transaction(delivery, 1)]),
+                commit_properties=CommitProperties(app_transactions=[Transaction(delivery, 1), Transaction(_TURN, 1)]),
             )
         except (DeltaError, OSError) as e:
-            problem = f"nothing was added: another run changed it, or the disk refused ({type(e).__name__})"
-            raise LedgerError("ledger", problem, "See that no other run is at work, and run again.") from None
+            if self._moved_on():
+                raise LedgerChangedError("ledger", "another run added to it meanwhile", "Run again.") from None
+            problem = f"nothing was added: the disk refused, or the ledger is damaged ({type(e).__name__})"
+            raise LedgerError("ledger", problem, "See to the disk, and run again.") from None
         self._table = DeltaTable(str(self.folder))
         return True
+
+    def _moved_on(self) -> bool:
+        """Whether there is a later version than was read, which then is the one that is read."""
+        before = self.version
+        with suppress(DeltaError, OSError):
+            self._table = DeltaTable(str(self.folder))
+        return self.version > before
 
     def compact(self, *, most: int = MOST_FILES) -> int:
         """Writes every shard that has more than so many files anew as one, in order; returns how many files are gone.
@@ -229,21 +242,31 @@ class Ledger:
         return self._live[1]
 
     def _read(self, wanted: pa.ChunkedArray | None, columns: Sequence[str]) -> pa.Table:
-        live = self._actions if wanted is None else self._actions.filter(wanted)
+        counts = [f"null_count.{c}" for c in columns]
+        live = self._actions.select(["path", "min.event_date", "num_records", *counts])
+        if wanted is not None:
+            live = live.filter(wanted)
         # Oldest events first: so the rows of a household are nearly in order already.
         live = live.sort_by([("min.event_date", "ascending"), ("path", "ascending")])
-        empty = pa.schema([_AS_READ.field(c) for c in columns]).empty_table()
-        return pa.concat_tables([empty, *(self._file(p, columns) for p in live["path"].to_pylist())])
+        parts = [pa.schema([_AS_READ.field(c) for c in columns]).empty_table()]
+        for file in live.to_pylist():
+            told = [c for c in columns if file[f"null_count.{c}"] != file["num_records"]]
+            parts.append(self._file(file["path"], columns, told=told))
+        return pa.concat_tables(parts)
 
-    def _file(self, path: str, columns: Sequence[str]) -> pa.Table:
+    def _file(self, path: str, columns: Sequence[str], *, told: Sequence[str] | None = None) -> pa.Table:
+        """A file's columns, of which only those told of (None: all) are read: the others hold nothing."""
+        schema = pa.schema([_AS_READ.field(c) for c in columns])
         try:
             words = [c for c in WORDS if c in columns]
             with pq.ParquetFile(self.folder / path, read_dictionary=words, memory_map=True) as file:
-                table = file.read(columns=list(columns), use_threads=False)
+                table = file.read(columns=list(columns if told is None else told), use_threads=False)
         except (OSError, pa.ArrowException) as e:
             problem = f"a data file is missing or damaged ({type(e).__name__})"
             raise LedgerError("ledger", problem, "Restore its folder.") from None
-        return table.select(list(columns)).cast(pa.schema([_AS_READ.field(c) for c in columns]))
+        for name in set(columns) - set(table.column_names):
+            table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
+        return table.select(list(columns)).cast(schema)
 
     @staticmethod
     def _go_back(table: DeltaTable, day: date) -> None:

@@ -357,12 +357,12 @@ def test_derived_features_stand_after_what_they_are_computed_from(catalogue: Cat
             assert behind not in order or order.index(behind) < order.index(name)
 
 
-def test_every_indicator_rule_and_department_is_named_in_both_languages(catalogue: Catalogue) -> None:
-    for key, i in catalogue.indicators.items():
-        assert i.name.zh, key
-        assert i.name.en, key
-        assert i.unit.zh, key
-        assert i.unit.en, key
+def test_all_that_is_told_is_named_in_both_languages(catalogue: Catalogue) -> None:
+    for key, told in (*catalogue.indicators.items(), *catalogue.derived.items()):
+        assert told.name.zh, key
+        assert told.name.en, key
+        assert told.unit.zh, key
+        assert told.unit.en, key
     for key, d in (*catalogue.rules.items(), *catalogue.departments.items(), *catalogue.county.outcomes.items()):
         assert d.name.zh, key
         assert d.name.en, key
@@ -393,14 +393,6 @@ def test_every_feature_has_a_sentence_and_a_unit(catalogue: Catalogue, language:
         assert "{" not in said, name
         assert "__" not in said, name
         assert catalogue.unit(name, language), name
-
-
-def test_every_derived_feature_is_named_in_both_languages(catalogue: Catalogue) -> None:
-    for key, d in catalogue.derived.items():
-        assert d.name.zh, key
-        assert d.name.en, key
-        assert d.unit.zh, key
-        assert d.unit.en, key
 
 
 def test_the_default_profile_has_the_departments_of_the_field_and_each_delivers(catalogue: Catalogue) -> None:

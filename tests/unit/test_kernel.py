@@ -107,6 +107,38 @@ def test_a_context_leaves_the_household_itself_out(catalogue: Catalogue) -> None
     assert of_a("near", "2020-01", facts[1:], catalogue) == 2.5
 
 
+def test_sums_counts_and_highest_alone_are_what_they_are_among_all(catalogue: Catalogue) -> None:
+    """Asked for alone, and at many as-ofs, they are worked out along ranges of as-ofs."""
+    facts = [ASKED]
+    for i in range(80):
+        told = cost(date(2018 + i % 4, 1 + i * 5 % 12, 1 + i % 3), i - 40, record=f"r{i}" if i % 4 else None)
+        facts += [told, replace(told, known=date(2020, 1 + i % 12, 9), value=None if i % 5 == 0 else 1000 - i)]
+    facts = list({(v.fact, v.known): v for v in facts}.values())
+    names = tuple(
+        n
+        for n, f in catalogue.features.items()
+        if f.indicator in ("cost", "paid") and f.reduction in ("sum", "count", "max")
+    )
+    as_ofs = [AsOf.parse("2019-01").shift(i) for i in (0, 1, 2, 3, 7, 12, 13, 24, 40)]
+    alone = worked_out(facts, catalogue, as_ofs, names=names)
+    assert alone.equals(worked_out(facts, catalogue, as_ofs).select(alone.column_names).combine_chunks())
+    for as_of, row in zip(sorted(as_ofs)[-alone.num_rows :], alone.to_pylist(), strict=True):
+        k = oracle.known(facts, as_of.date, catalogue, in_order(facts))
+        assert all(same(row[n], oracle.feature(k, "a", catalogue.features[n]), 1000) for n in names)
+
+
+def test_many_statements_in_one_household_equal_the_plain_loops(catalogue: Catalogue) -> None:
+    facts = [ASKED]
+    for i in range(150):
+        told = replace(state("ill", f"p{i % 40}", date(2020, 1 + i % 9, 1 + i % 7), value=i % 3), record=f"r{i}")
+        facts += [told, replace(told, known=date(2020, 10, 9), value=None)] if i % 7 == 0 else [told]
+    names = ("ill__holding__ever", "ill__months_with__12m", "ill__last__ever", "ill__holding__12m")
+    for as_of in (AsOf.parse("2020-05"), AsOf.parse("2020-09"), AsOf.parse("2020-11")):
+        (row,) = worked_out(facts, catalogue, [as_of], names=names).to_pylist()
+        k = oracle.known(facts, as_of.date, catalogue, in_order(facts))
+        assert [row[n] for n in names] == [oracle.feature(k, "a", catalogue.features[n]) for n in names]
+
+
 # Spells and ties
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 import fpml
-from fpml.errors import LedgerError, NotYetError
+from fpml.errors import LedgerChangedError, LedgerError, NotYetError
+from fpml.intake import TRIES, take_in
 from fpml.ledger import Ledger, shard_of
 
 EARLY = ("HFILLER", "", "medical_self_paid", "2015-01-15", "2015-01-31", "1", "")
@@ -133,6 +134,47 @@ def spoilt(folder: Path, how: str) -> None:
         path.write_bytes(path.read_bytes()[:-30])
     else:
         path.write_bytes(b"PAR1" + b"\0" * 400 + b"PAR1")
+
+
+def test_of_two_runs_at_once_the_later_one_compares_again(
+    county: fpml.County, desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(county, desk.csv(EARLY, name="a.csv"))
+    mine = desk.csv(cost("H1", "100"), cost("H2", "7"), name="b.csv")
+    theirs = desk.csv(cost("H2", "7"), name="c.csv")
+    ledger, append, met = county.ledger, Ledger.append, list[int]()
+
+    def meanwhile(self: Ledger, *given: Any) -> bool:
+        if self is ledger and not met:
+            met.append(1)
+            take(county, theirs)
+        return append(self, *given)
+
+    monkeypatch.setattr(Ledger, "append", meanwhile)
+    quarantine = county.workspace.quarantine
+    receipt = take_in(mine, ledger, county.catalogue, quarantine=quarantine, today=date(2024, 6, 30))
+    assert (receipt.accepted, receipt.already_known) == (1, 1)
+    assert values(county, "2024-03") == {"HFILLER": 1, "H1": 100, "H2": 7}
+    assert county.ledger.rows == 3
+
+
+def test_an_append_that_always_meets_another_is_refused_in_the_end(
+    county: fpml.County, desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(county, desk.csv(EARLY, name="a.csv"))
+    ledger, append, met = county.ledger, Ledger.append, list[int]()
+
+    def meanwhile(self: Ledger, *given: Any) -> bool:
+        if self is ledger:
+            met.append(1)
+            take(county, desk.csv(cost(f"H{len(met)}", "7"), name=f"c{len(met)}.csv"))
+        return append(self, *given)
+
+    monkeypatch.setattr(Ledger, "append", meanwhile)
+    mine, quarantine = desk.csv(cost("HM", "7"), name="b.csv"), county.workspace.quarantine
+    with pytest.raises(LedgerChangedError):
+        take_in(mine, ledger, county.catalogue, quarantine=quarantine, today=date(2024, 6, 30))
+    assert len(met) == TRIES
 
 
 @pytest.mark.parametrize("how", ["missing", "empty", "cut", "overwritten"])
