@@ -46,6 +46,8 @@ bench: setup
 	$(BIN)/python benchmarks/histories.py
 	$(BIN)/python benchmarks/county.py
 	$(BIN)/python benchmarks/ledger.py
+	$(BIN)/python benchmarks/simulate.py
+	$(BIN)/python benchmarks/calibration.py
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --no-emit-index-url --no-annotate --upgrade --quiet -o constraints.txt

@@ -46,6 +46,17 @@ def lines() -> Iterator[tuple[str, str]]:
         yield f"killed at {k['kills']} instants, taken in again", f"same bytes {k['same_bytes_after_the_rerun']} times"
 
 
+def grown() -> Iterator[tuple[str, str]]:
+    """What growing simulated counties took."""
+    for case, g in _read("simulate").items():
+        if isinstance(g, dict) and "households" in g:
+            form = "records" if g["style"] == "records" else f"{g['style']} files"
+            yield (
+                f"`fpml simulate`: {g['households']:,} households, {g['months']} months, {form} ({case})",
+                f"{g['seconds'] / 60:.1f} min, peak {g['peak_mb'] / 1000:.1f} GB, {g['delivered_gb']:.1f} GB delivered",
+            )
+
+
 def _read(name: str) -> dict[str, Any]:
     path = RESULTS / f"{name}.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
@@ -53,7 +64,8 @@ def _read(name: str) -> dict[str, Any]:
 
 def main() -> None:
     """Rewrites the README between its two marks."""
-    table = "| what | figure |\n|---|---|\n" + "".join(f"| {what} | {figure} |\n" for what, figure in lines())
+    rows = "".join(f"| {what} | {figure} |\n" for what, figure in (*lines(), *grown()))
+    table = f"| what | figure |\n|---|---|\n{rows}"
     before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     README.write_text(before + BEGIN + table + END + after, encoding="utf-8")

@@ -15,8 +15,10 @@ from rich.table import Table
 
 from fpml import month
 from fpml.county import County, open_county
+from fpml.dates import AsOf
 from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, NotYetError
 from fpml.intake import REASONS, Receipt
+from fpml.simulate import Dials, Foresight, Plan, Style, load_profile
 from fpml.workspace import init
 
 ERRORS = Console(stderr=True, soft_wrap=True)
@@ -60,6 +62,22 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     command("init", _init, "a new workspace with the default policy profile").add_argument("folder", metavar="DIR")
+    sub = command("simulate", _simulate, "a county with known truth, as its departments would deliver it")
+    sub.add_argument("--households", type=int, default=5_000, metavar="N", help="default: 5000")
+    sub.add_argument("--months", type=int, default=36, metavar="M", help="default: 36")
+    sub.add_argument("--seed", type=int, default=1, metavar="S", help="default: 1")
+    sub.add_argument("--first", default="2021-01", metavar="YYYY-MM", help="the first month told of (default: 2021-01)")
+    sub.add_argument("--profile", default="jiangxi", metavar="NAME", help="the kind of county: jiangxi, baoshan")
+    said = "records: one file a month as `fpml intake` reads it; clean, messy: the departments' own files"
+    sub.add_argument("--style", type=Style, choices=list(Style), default=Style.RECORDS, help=said)
+    sub.add_argument("--base-rate", type=float, metavar="%%", help="falls wanted, per cent of households a year")
+    sub.add_argument("--rules-find", type=float, metavar="%%", help="share of falls that rules are to see before")
+    sub.add_argument("--precursors", choices=("absent", "weak", "strong"), default="strong")
+    sub.add_argument("--looking", choices=("selective", "random"), default="selective", help="who is visited")
+    said = "also roll the future out at these as-ofs (the two oracles)"
+    sub.add_argument("--oracles", nargs="+", default=[], metavar="YYYY-MM", help=said)
+    sub.add_argument("--roll-outs", type=int, default=200, metavar="N", help="how often (default: 200)")
+    sub.add_argument("--no-help", action="store_true", help="nobody who is found is helped")
     sub = command("intake", _intake, "deliveries -> ledger; refused rows to quarantine, with the reason")
     sub.add_argument("files", nargs="*", metavar="FILE", help="default: all in data/deliveries")
     sub = command("train", _train, "fit, calibrate, register; logged in MLflow")
@@ -106,6 +124,27 @@ def _init(a: argparse.Namespace) -> None:
         {"workspace": str(made.root)},
         f"A workspace lies in {made.root}. Next: fpml intake FILES... --workspace {made.root}",
     )
+
+
+def _simulate(a: argparse.Namespace) -> None:
+    county = _open(a)
+    dials = Dials(
+        base_rate=a.base_rate, rules_find=a.rules_find, precursors=a.precursors, looking=a.looking, help=not a.no_help
+    )
+    profile = load_profile(a.profile, dials)
+    plan = Plan(profile, a.households, first=AsOf.parse(a.first), months=a.months, seed=a.seed)
+    county.simulate(plan, style=a.style)
+    if a.oracles:
+        county.foresee(plan, Foresight(tuple(AsOf.parse(o) for o in a.oracles), a.roll_outs))
+    space = county.workspace
+    answer = {
+        "deliveries": str(space.deliveries),
+        "truth": str(space.truth),
+        "households": a.households,
+        "seed": a.seed,
+    }
+    words = f"Simulated: deliveries lie in {space.deliveries}, the truth (for evaluation alone) in {space.truth}."
+    _say(a, answer, words)
 
 
 def _intake(a: argparse.Namespace) -> None:

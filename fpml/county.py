@@ -22,12 +22,13 @@ from fpml.intake import Receipt, fingerprint, take_in
 from fpml.ledger import Ledger
 from fpml.risk import ModelDefinition, RiskModel, contributions, fit, load_definition
 from fpml.rules import hits
+from fpml.simulate import Foresight, Places, Plan, Style, begin, foresee, simulate
 from fpml.workspace import DEFAULT_POLICY, Workspace, find
 
 Progress = Callable[[str], None]
 
 
-# Of so many rows and more, what the last call left in memory is worth the tenth of a second to give it back.
+# Of so many rows and more, what the last call left in memory is given back to the system before the next.
 LARGE = 10_000_000
 
 
@@ -62,6 +63,29 @@ class County:
     def ledger(self) -> Ledger:
         """The ledger as it stands now."""
         return Ledger(self.workspace.ledger)
+
+    def simulate(self, plan: Plan, *, style: Style = Style.RECORDS, processes: int | None = None) -> None:
+        """Grows a simulated county: its deliveries into the deliveries folder, its truth apart; marks the policy so.
+
+        Raises UsageError where the workspace holds a county that is not simulated: the two are never mixed.
+        """
+        if self.ledger.version >= 0 and not self.catalogue.county.simulated:
+            problem = "it holds records that are not said to be simulated"
+            raise UsageError(f"workspace {self.workspace.root}", problem, "Make a new one with `fpml init DIR`.")
+        places = Places(self.workspace.deliveries, self.workspace.truth)
+        begin(plan, places, style)
+        self.workspace.mark_simulated(plan.profile.name.model_dump(), plan.own_line)
+        self.catalogue = load(self.workspace.policy, DEFAULT_POLICY)
+        simulate(plan, places, self.catalogue, style=style, progress=self._share, processes=processes)
+
+    def foresee(self, plan: Plan, foresight: Foresight, *, processes: int | None = None) -> pa.Table:
+        """The oracles of a simulated county: see `fpml.simulate.foresee`; written into its truth."""
+        places = Places(self.workspace.deliveries, self.workspace.truth)
+        return foresee(plan, places, self.catalogue, foresight, progress=self._share, processes=processes)
+
+    def _share(self, what: str, share: float) -> None:
+        if round(100 * share) % 10 == 0:
+            self.progress(f"{what} the county: {share:.0%}")
 
     def intake(self, files: Iterable[Path], *, today: date | None = None) -> list[Receipt]:
         """Takes delivery files into the ledger, oldest name first; raises DeliveryError at the first refused whole."""

@@ -1,7 +1,9 @@
 """Where things lie in one workspace: the only module that knows."""
 
+import json
 import shutil
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import yaml
@@ -56,6 +58,11 @@ class Workspace:
         return self.root / "data" / "deliveries"
 
     @property
+    def truth(self) -> Path:
+        """What is true of a simulated county; nothing but evaluation opens it."""
+        return self.root / "data" / "truth"
+
+    @property
     def lists(self) -> Path:
         """Published warning lists, one folder for each as-of."""
         return self.root / "data" / "lists"
@@ -70,6 +77,28 @@ class Workspace:
         """Backtests and other figures; nothing about a person."""
         return self.root / "data" / "reports"
 
+    def mark_simulated(self, name: dict[str, str], line: dict[date, int] | None = None) -> None:
+        """Writes into the workspace's county.yaml that its county is simulated, what it is called and its own line.
+
+        The default policy of the package itself is never written to: raises UsageError where there is no other.
+        """
+        path = self.root / "policy" / "county.yaml"
+        if not path.is_file():
+            raise UsageError(f"workspace {self.root}", "no policy of its own", "Make one with `fpml init DIR`.")
+        text = path.read_text(encoding="utf-8")
+        wanted = yaml.safe_load(text) | {"name": name, "simulated": True}
+        if line:
+            steps = [{"from": day, "value": value} for day, value in sorted(line.items())]
+            wanted["line"] |= {"values": {"all": steps}, "source": "the simulated profile's", "mark": "assumed"}
+        # Comments are kept where the file is written as the default one is.
+        kept = [row for row in text.splitlines() if row.partition(":")[0] not in ("name", "simulated")]
+        marked = "\n".join([f"name: {json.dumps(name, ensure_ascii=False)}", "simulated: true", *kept]) + "\n"
+        if _loaded(marked) != wanted:
+            marked = yaml.safe_dump(wanted, allow_unicode=True, sort_keys=False)
+        half = path.with_suffix(".part")
+        half.write_text(marked, encoding="utf-8")
+        half.replace(path)
+
     def tracking(self) -> tuple[str, str, str]:
         """The tracking database's URI, the artefacts' folder and the experiment's name, from mlflow.yaml."""
         path = self.root / "mlflow.yaml"
@@ -82,6 +111,14 @@ class Workspace:
         database, artifacts = (self.root / str(settings[k]) for k in ("database", "artifacts"))
         database.parent.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{database.resolve().as_posix()}", artifacts.resolve().as_uri(), str(settings["experiment"])
+
+
+def _loaded(text: str) -> object:
+    """What a YAML text says; None where it is none."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
 
 
 def find(folder: Path | str) -> Workspace:

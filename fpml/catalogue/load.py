@@ -6,10 +6,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
+from fpml.catalogue.deliveries import Department, layout_faults
 from fpml.catalogue.expand import AGAINST, IN_LINES, coverage, expand
 from fpml.catalogue.files import parse
 from fpml.catalogue.model import Catalogue, Wording
-from fpml.catalogue.types import County, Department, Derived, Indicator, Language, Name, Rule, Words
+from fpml.catalogue.types import County, Derived, Indicator, Language, Name, Rule, Words
 from fpml.errors import Fault, PolicyError, did_you_mean
 
 FILES = ("departments.yaml", "indicators.yaml", "features.yaml", "rules.yaml", "county.yaml")
@@ -112,6 +113,7 @@ def _between_files(
         if rule.department not in departments:
             remedy = did_you_mean(rule.department, departments)
             yield Fault(f"rules.yaml @ {key}.department", f"unknown department `{rule.department}`", remedy)
+    yield from layout_faults(departments, indicators)
     statuses = [k for k, i in indicators.items() if i.kind == "status"]
     membership = indicators.get(county.membership or "")
     if membership and membership.grain != "person":

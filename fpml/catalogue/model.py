@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from fpml.catalogue.deliveries import Department
 from fpml.catalogue.types import (
     EVER,
     County,
     Coverage,
-    Department,
     Derived,
     Feature,
     Indicator,
@@ -74,6 +75,15 @@ class Catalogue:
     wording: Mapping[Language, Wording]
     fingerprint: str
     codes: Mapping[str, int] = field(repr=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Its parts as plain mappings, so that it can be handed to another process."""
+        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Its parts again, which nobody can change."""
+        for name, part in state.items():
+            object.__setattr__(self, name, MappingProxyType(part) if isinstance(part, dict) else part)
 
     @property
     def meaning(self) -> str:

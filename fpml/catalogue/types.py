@@ -1,4 +1,4 @@
-"""What a person decides, as frozen types: departments, indicators, features, rules, line, outcomes, calendar.
+"""What a person decides, as frozen types: indicators, features, rules, line, outcomes, calendar.
 
 Every type refuses unknown keys. A `Feature` is a definition whose name is computed; nobody types
 `medical_self_paid__sum__12m` but in a reference, and references are checked when the catalogue is loaded.
@@ -78,13 +78,6 @@ class Window(Policy):
 
 
 WindowText = Annotated[Window, BeforeValidator(Window.parse)]
-
-
-class Department(Policy):
-    """A department, bank or survey that delivers records."""
-
-    name: Words
-    cadence_months: int = Field(default=1, ge=1, le=12)
 
 
 class FeatureSet(Policy):

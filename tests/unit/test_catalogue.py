@@ -1,11 +1,12 @@
 import re
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from fpml.catalogue import Catalogue, Window, load
+from fpml.catalogue import Catalogue, DeliveryName, Window, layouts, load, plain_header
 from fpml.errors import InputError, PolicyError
 from fpml.workspace import DEFAULT_POLICY
 
@@ -102,7 +103,7 @@ def test_two_faults_in_a_file_are_told_at_once(policy: Path) -> None:
 def test_faults_in_two_files_are_told_at_once(policy: Path) -> None:
     spoil(
         policy,
-        ("departments.yaml", "bank: {name:", "bank: {nam:"),
+        ("departments.yaml", "bank:\n  name:", "bank:\n  nam:"),
         ("rules.yaml", "mark: stated", "mark: sttaed"),
         ("county.yaml", "visits: 300", "visits: 0"),
     )
@@ -169,9 +170,11 @@ def test_a_window_that_cannot_be_read_is_told_how_to_write_one(policy: Path) -> 
 
 
 def test_what_is_not_yaml_is_told_with_its_line(policy: Path) -> None:
-    spoil(policy, ("departments.yaml", "{name: {zh: 医保局, en: medical insurance}}", "{name: {zh: 医保局, en: med"))
-    said = only(policy)
-    assert re.match(r"departments\.yaml:[45]: not YAML \(.+\)\. Mind the indentation and quotes\.", said)
+    line = line_of(policy, "departments.yaml", "zh: 医保局")
+    spoil(policy, ("departments.yaml", "{zh: 医保局, en: medical insurance}", "{zh: 医保局, en: med"))
+    said = re.fullmatch(r"departments\.yaml:(\d+): not YAML \(.+\)\. Mind the indentation and quotes\.", only(policy))
+    assert said
+    assert line <= int(said[1]) <= line + 2
 
 
 def test_a_yaml_alias_is_refused_with_its_line(policy: Path) -> None:
@@ -228,12 +231,12 @@ def test_a_day_that_no_calendar_has_is_refused(policy: Path) -> None:
 
 @pytest.mark.parametrize("text", ["!secret x", "!!python/object/apply:os.getcwd []"])
 def test_a_yaml_tag_is_refused(policy: Path, text: str) -> None:
-    spoil(policy, ("departments.yaml", "{name: {zh: 医保局, en: medical insurance}}", text))
+    spoil(policy, ("departments.yaml", "{zh: 医保局, en: medical insurance}", text))
     assert only(policy).startswith("departments.yaml")
 
 
 def test_a_key_that_is_a_list_is_refused(policy: Path) -> None:
-    spoil(policy, ("departments.yaml", "bank: {name:", "bank: {[name]:"))
+    spoil(policy, ("departments.yaml", "bank:\n  name:", "bank:\n  [name]:"))
     assert faults(policy)[0].startswith("departments.yaml")
 
 
@@ -436,3 +439,149 @@ def test_the_policy_cannot_be_changed_once_loaded(catalogue: Catalogue) -> None:
         catalogue.rules["medical_15000"] = catalogue.rules["house_unsafe"]  # type: ignore[index]
     with pytest.raises(ValueError, match="frozen"):
         catalogue.county.visits = 3  # type: ignore[misc]
+
+
+# What departments' files are like
+
+VALUE = "{header: 存款余额, also: [期末存款余额, 储蓄余额], role: value, of: [savings], units: {元: 1, 万元: 10000}}"
+HEAD_KEY = "      - {header: 户主身份证号, also: [户主身份证号码, 户主证件号码], role: head_id_number}\n"
+
+
+def test_the_thirteen_departments_deliver_44_items(catalogue: Catalogue) -> None:
+    of_departments = [a for a in layouts(catalogue.departments) if a.department not in ("register", "bank")]
+    assert len(of_departments) == 44
+    assert len({a.department for a in of_departments}) == 13
+    assert len(catalogue.departments["bank"].sent_by) == 12
+    assert catalogue.departments["water"].sent_by == (catalogue.departments["water"].name,)
+
+
+def test_every_indicator_is_told_by_one_item_with_its_date(catalogue: Catalogue) -> None:
+    told = [n for a in layouts(catalogue.departments) for n in a.indicators]
+    assert sorted(told) == sorted(catalogue.indicators)
+    for layout in layouts(catalogue.departments):
+        assert all(layout.date(n) for n in layout.indicators)
+        # A status that ends must be able to say when.
+        assert all(layout.until(n) for n in layout.indicators if catalogue.indicators[n].kind == "status")
+
+
+def test_names_of_files_and_sheets_are_those_of_one_item_each(catalogue: Catalogue) -> None:
+    for key, department in catalogue.departments.items():
+        names = [a.name.said("zh") for a in layouts({key: department})]
+        assert len(set(names)) == len(names)
+        assert all(not re.search(r"[-_/\\?*:\[\]]", n) and len(n) <= 31 for n in names)
+    senders = [s.said("zh") for d in catalogue.departments.values() for s in d.sent_by]
+    assert len(set(senders)) == len(senders)
+    assert not any(set("-_/") & set(s) for s in senders)
+
+
+def test_own_date_columns_come_before_shared_ones(catalogue: Catalogue) -> None:
+    (member,) = (a for a in layouts(catalogue.departments) if (a.department, a.item) == ("register", "member"))
+    own = {n: member.date(n) for n in member.indicators}
+    assert {n: c.header for n, c in own.items() if c} == {
+        "member": "加入日期", "born": "出生日期", "labour_capacity": "劳动能力认定日期",
+    }  # fmt: skip
+    assert member.value("born") is None
+    assert member.until("born") is None
+    (grade,) = (a for a in layouts(catalogue.departments) if a.item == "appraisal")
+    assert grade.date("house_grade") is grade.date("house_unsafe")
+    assert grade.until("house_unsafe") is None
+    assert grade.until("house_grade") is not None
+
+
+def test_a_header_is_known_in_brackets_of_either_kind(catalogue: Catalogue) -> None:
+    (savings,) = (a for a in layouts(catalogue.departments) if (a.department, a.item) == ("bank", "savings"))
+    column = savings.value("savings")
+    assert column
+    known = column.headers()
+    assert [known[plain_header(h)] for h in ("储蓄余额（万元）", " 存款余额 (元)", "期末存款余额")] == [10_000, 1, 1]
+    assert plain_header("存款余额（美元）") not in known
+
+
+@pytest.mark.parametrize(
+    "stem", ["医保局-住院-2021-01_2021-02-25", "医保局-2021-01_2021-02-25", "农商银行-存款-2023-12_2024-01-31"]
+)
+def test_a_delivery_names_its_month_and_the_day_it_came(stem: str) -> None:
+    name = DeliveryName.parse(stem)
+    assert name
+    assert str(name) == stem
+    assert name.day > date.fromisoformat(f"{name.month}-01")
+
+
+@pytest.mark.parametrize(
+    "stem", ["2021-01", "医保局-住院", "医保局-住院-2021-01_2021-02-30", "", "_2021-01_2021-02-25"]
+)
+def test_a_file_with_another_name_is_none(stem: str) -> None:
+    assert DeliveryName.parse(stem) is None
+
+
+def test_layouts_change_the_fingerprint_and_no_meaning(policy: Path) -> None:
+    before = load(policy, policy)
+    spoil(policy, ("departments.yaml", "also: [期末存款余额, 储蓄余额]", "also: [期末存款余额]"))
+    after = load(policy, policy)
+    assert after.fingerprint != before.fingerprint
+    assert after.meaning == before.meaning
+
+
+def test_a_department_without_items_delivers_in_the_canonical_form(policy: Path) -> None:
+    text = (policy / "departments.yaml").read_text(encoding="utf-8")
+    (policy / "departments.yaml").write_text(text[: text.index("bank:\n")] + "bank: {name: {zh: 银行}}\n", "utf-8")
+    assert load(policy, policy).departments["bank"].items == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "said"),
+    [
+        ("of: [savings]", "of: [savngs]", "bank.items.savings", "unknown indicator `savngs`. Did you mean `savings`?"),
+        ("of: [savings]", "of: [death]", "bank.items.savings", "`death` is an indicator of `police`. Tell it there."),
+        ("of: [savings]", "of: [small_loan]", "bank.items", "no item tells of `savings`. Add a column for it."),
+        ("of: [savings]", "of: [small_loan]", "bank.items", "two items tell of `small_loan`. Keep one of the two."),
+        (", 储蓄余额]", ", 数据日期]", "bank.items.savings", "header `数据日期` stands twice"),
+        (", 储蓄余额]", ", 期末存款余额]", "bank.items.savings", "header `期末存款余额` stands twice"),
+        (", 储蓄余额]", ", 户主]", "bank.items.savings", "header `户主` stands twice"),
+        ("role: date}\n        - " + VALUE, "role: remark}\n        - " + VALUE, "bank.items.savings", "no date for"),
+        (VALUE, "{header: 余额, role: date, of: [savings]}", "bank.items.savings", "no value for `savings`"),
+        ("2: [集中供养, 集中]", "3: [集中供养, 集中]", "hardship.special_hardship", "words for 3, which is no code"),
+        ("2: [集中供养, 集中]", "3: [集中供养, 集中]", "hardship.special_hardship", "no words for code 2"),
+        ("role: until, of: [house_grade]", "role: until, of: [house_unsafe]", "appraisal", "which is no status"),
+        ("also: [户主], role: name", "also: [户主], role: record", "bank.items.savings", "two columns of role record"),
+    ],
+)  # fmt: skip
+def test_a_layout_that_cannot_be_is_told(policy: Path, old: str, new: str, where: str, said: str) -> None:
+    text = (policy / "departments.yaml").read_text(encoding="utf-8")
+    end = text.index("bank:\n") if where.startswith("bank") else 0
+    assert old in text[end:]
+    (policy / "departments.yaml").write_text(text[:end] + text[end:].replace(old, new, 1), encoding="utf-8")
+    found = faults(policy)
+    assert any(f.startswith("departments.yaml @ ") and where in f and said in f for f in found), found
+
+
+def test_an_item_that_says_neither_whose_nor_which_household_is_told(policy: Path) -> None:
+    text = (policy / "departments.yaml").read_text(encoding="utf-8")
+    (policy / "departments.yaml").write_text(text.replace("\n" + HEAD_KEY, "\n"), encoding="utf-8")
+    found = faults(policy)
+    # Agriculture and the register have the household's own code besides.
+    assert sum("no column says which household. Add one of role household or head_id_number." in f for f in found) == 15
+    assert not any("agriculture" in f or "register" in f for f in found)
+
+
+def test_an_item_that_does_not_say_which_person_is_told(policy: Path) -> None:
+    spoil(policy, ("departments.yaml", "role: certificate", "role: head_id_number"))
+    found = faults(policy)
+    assert sum("no column says which person" in f for f in found) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("role: value, of: [savings]", "role: value", "a value is of exactly one indicator. Write `of: [savings]`."),
+        ("also: [户主], role: name", "also: [户主], role: name, of: [savings]", "a name column is of no indicator"),
+        ("units: {元: 1, 万元: 10000}", "units: {元: 1, 打: 12}", "no power of ten"),
+        ("{1: [中断, 停水]}", "{1: [中断, 停水], 2: [停水]}", "words that do not tell one code from another"),
+        ("role: until, of: [member]", "role: untl, of: [member]", "Did you mean `until`?"),
+        ("grain: person", "grian: person", "unknown key `grian`"),
+    ],
+)
+def test_a_column_that_cannot_be_is_told_with_its_line(policy: Path, old: str, new: str, said: str) -> None:
+    spoil(policy, ("departments.yaml", old, new))
+    found = faults(policy)
+    assert any(said in f and re.match(r"departments\.yaml:\d+ @ \w+\.", f) for f in found), found

@@ -257,17 +257,8 @@ def test_blanks_around_words_do_not_make_another_household_or_record(desk: Any) 
 @pytest.mark.parametrize(
     ("person", "reason"), [("", "no_person"), ("  ", "no_person"), (P, None)], ids=["empty", "blank", "given"]
 )
-def test_a_fact_told_for_each_person_needs_the_person(
-    new_desk: Callable[..., Any], policy: Path, person: str, reason: str | None
-) -> None:
-    from fpml.catalogue import load
-
-    text = (policy / "indicators.yaml").read_text(encoding="utf-8")
-    start = text.index("medical_self_paid:")
-    changed = text[:start] + text[start:].replace("grain: household", "grain: person", 1)
-    (policy / "indicators.yaml").write_text(changed, encoding="utf-8")
-    desk = new_desk(policy=load(policy, policy))
-    receipt = desk.take(desk.csv(row(person_id=person)))
+def test_a_fact_told_for_each_person_needs_the_person(desk: Any, person: str, reason: str | None) -> None:
+    receipt = desk.take(desk.csv(row(indicator="inpatient_self_paid", person_id=person)))
     assert receipt.quarantined == ({reason: 1} if reason else {})
 
 
