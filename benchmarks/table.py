@@ -46,6 +46,24 @@ def lines() -> Iterator[tuple[str, str]]:
         yield f"killed at {k['kills']} instants, taken in again", f"same bytes {k['same_bytes_after_the_rerun']} times"
 
 
+def taken_in() -> Iterator[tuple[str, str]]:
+    """What taking in departments' files took."""
+    told = _read("intake")
+    if "county" in told:
+        m = told["county"]["month"]
+        size = f"{told['county']['households']:,} households, {m['rows'] / 1e6:.2f} M rows in {m['files']} files"
+        yield (
+            f"`fpml intake`: a month of messy files, {size} ({m['workbooks']} workbooks)",
+            f"{m['seconds']:.0f} s, peak {m['peak_mb'] / 1000:.1f} GB",
+        )
+    if "province" in told:
+        p = told["province"]
+        yield (
+            f"`fpml intake`: {p['rows'] / 1e6:.0f} M canonical records in one file",
+            f"{p['seconds'] / 60:.1f} min, peak {p['peak_mb'] / 1000:.1f} GB",
+        )
+
+
 def grown() -> Iterator[tuple[str, str]]:
     """What growing simulated counties took."""
     for case, g in _read("simulate").items():
@@ -64,7 +82,7 @@ def _read(name: str) -> dict[str, Any]:
 
 def main() -> None:
     """Rewrites the README between its two marks."""
-    rows = "".join(f"| {what} | {figure} |\n" for what, figure in (*lines(), *grown()))
+    rows = "".join(f"| {what} | {figure} |\n" for what, figure in (*lines(), *taken_in(), *grown()))
     table = f"| what | figure |\n|---|---|\n{rows}"
     before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)

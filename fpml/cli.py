@@ -10,28 +10,29 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from fpml import month
+from fpml import month, review
+from fpml.catalogue import Language
 from fpml.county import County, open_county
 from fpml.dates import AsOf
-from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, NotYetError
-from fpml.intake import REASONS, Receipt
+from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, InputError, NotYetError
+from fpml.intake import Receipt
+from fpml.screen import Screen
 from fpml.simulate import Dials, Foresight, Plan, Style, load_profile
 from fpml.workspace import init
 
 ERRORS = Console(stderr=True, soft_wrap=True)
-STATUS = ERRORS.status("starting")
+SCREEN = Screen(ERRORS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 done, 2 usage, 3 bad input, 4 nothing to do yet, 5 our fault."""
     arguments = _parser().parse_args(argv)
     try:
-        with STATUS:
-            arguments.run(arguments)
-        return EXIT_DONE
+        with SCREEN:
+            return arguments.run(arguments) or EXIT_DONE
     except FpmlError as e:
         ERRORS.print(str(e), markup=False, highlight=False, style="red")
         return e.exit_code
@@ -61,7 +62,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    command("init", _init, "a new workspace with the default policy profile").add_argument("folder", metavar="DIR")
+    sub = command("init", _init, "a new workspace with the default policy profile")
+    sub.add_argument("folder", metavar="DIR")
+    said = "what ID numbers become pseudonyms with, if the workspace has no key yet (default: sha256)"
+    sub.add_argument("--hash", choices=("sha256", "sm3"), default="sha256", help=said)
     sub = command("simulate", _simulate, "a county with known truth, as its departments would deliver it")
     sub.add_argument("--households", type=int, default=5_000, metavar="N", help="default: 5000")
     sub.add_argument("--months", type=int, default=36, metavar="M", help="default: 36")
@@ -96,19 +100,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open(a: argparse.Namespace) -> County:
-    return open_county(a.workspace) if a.quiet else open_county(a.workspace, progress=_shown)
-
-
-def _shown(stage: str) -> None:
-    """The stage under way: one live line in a terminal, a line each in a log."""
-    if ERRORS.is_terminal:
-        STATUS.update(escape(stage))
-    else:
-        ERRORS.print(f"· {stage}", style="dim", highlight=False, markup=False)
+    return open_county(a.workspace) if a.quiet else open_county(a.workspace, progress=SCREEN.show)
 
 
 def _say(a: argparse.Namespace, answer: Any, words: Any, *, wide: bool = False) -> None:
     """The answer for a program, or for a person; `wide` for tables that a file or a pipe should not fold."""
+    SCREEN.clear()
     if a.json:
         print(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
     else:
@@ -118,7 +115,7 @@ def _say(a: argparse.Namespace, answer: Any, words: Any, *, wide: bool = False) 
 
 
 def _init(a: argparse.Namespace) -> None:
-    made = init(Path(a.folder))
+    made = init(Path(a.folder), key_hash=a.hash)
     _say(
         a,
         {"workspace": str(made.root)},
@@ -147,21 +144,40 @@ def _simulate(a: argparse.Namespace) -> None:
     _say(a, answer, words)
 
 
-def _intake(a: argparse.Namespace) -> None:
+def _intake(a: argparse.Namespace) -> int:
     county = _open(a)
-    receipts = county.intake([Path(f) for f in a.files] or county.waiting())
-    _say(a, [asdict(r) for r in receipts], receipts_table(receipts))
+    return _tell_intake(a, county, county.intake([Path(f) for f in a.files] or None))
 
 
-def receipts_table(receipts: Sequence[Receipt]) -> Table:
-    """What became of each delivery, for a terminal."""
-    table = Table("delivery", "rows", "accepted", "of these corrections", "already known", "quarantined")
-    for r in receipts:
-        why = "\n".join(f"{n:,} {reason}: {REASONS[reason]}" for reason, n in r.quarantined.items())
-        table.add_row(
-            escape(r.file), f"{r.rows:,}", f"{r.accepted:,}", f"{r.corrected:,}", f"{r.already_known:,}", why or "0"
+def _tell_intake(a: argparse.Namespace, county: County, receipts: Sequence[Receipt]) -> int:
+    """What became of some deliveries, against what was expected; the status: 3 where a file was refused whole."""
+    told, page = county.inbox.expected(), county.inbox.page(a.lang)
+    rows = review.sources(receipts, told, county.catalogue) if receipts else ()
+    answer = {
+        "receipts": [asdict(r) for r in receipts],
+        "sources": [r.as_json() for r in rows],
+        "expected": [f.as_json() for r in rows for f in r.findings],
+        "page": str(page),
+    }
+    language: Language = a.lang or "en"
+    if receipts:
+        below = review.places_below(county.inbox.receipts(), county.workspace.corrections, page, language)
+        words = Group(
+            review.intake_table(rows, review.total(receipts), language),
+            *(Text(said + "\n") for said in (review.findings_below(rows, language), below) if said),
         )
-    return table
+        _say(a, answer, words, wide=True)
+    else:
+        _say(a, answer, review.nothing_waits(county.workspace.deliveries, language))
+    return _tell_refused(receipts)
+
+
+def _tell_refused(receipts: Sequence[Receipt]) -> int:
+    """A line for each file that was refused whole; the status that they mean."""
+    refused = [r for r in receipts if r.refused]
+    for r in refused:
+        ERRORS.print(f"{r.file}: {r.refused}", markup=False, highlight=False, style="red")
+    return InputError.exit_code if refused else EXIT_DONE
 
 
 def _train(a: argparse.Namespace) -> None:
@@ -210,16 +226,21 @@ def _figures(what: str, told: pd.DataFrame, title: str) -> Table:
     return table
 
 
-def _month(a: argparse.Namespace) -> None:
-    published = month.run(_open(a), a.as_of, language=a.lang)
+def _month(a: argparse.Namespace) -> int:
+    county = _open(a)
+    published = month.run(county, a.as_of, language=a.lang)
     answer = {"folder": str(published.folder), "about": dict(published.warnings.about)}
     if published.receipts and not a.json:
-        Console().print(receipts_table(published.receipts))
+        status = _tell_intake(a, county, published.receipts)
+    else:
+        county.inbox.page(a.lang)
+        status = _tell_refused(published.receipts)
     table = Table(title=f"{published.warnings.title} {published.warnings.as_of_date}", show_header=False)
     for name, value in published.warnings.about:
         table.add_row(name, f"{value:,}" if isinstance(value, int) else value)
     table.add_row("→", str(published.folder))
     _say(a, answer, table)
+    return status
 
 
 def _explain(a: argparse.Namespace) -> None:
@@ -242,7 +263,7 @@ def _status(a: argparse.Namespace) -> None:
         "policy": county.catalogue.fingerprint,
         "ledger_version": ledger.version,
         "known": _known(county),
-        "quarantine_files": len(list(space.quarantine.glob("*.parquet"))),
+        "deliveries_with_refused_rows": sum(bool(r.quarantined) for r in county.inbox.receipts()),
         "models": sorted(f"{p.parent.name} {p.name}" for p in space.artefacts.glob("*/[0-9]*")),
         "lists": sorted(p.name for p in space.lists.glob("[0-9]*")),
     }

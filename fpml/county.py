@@ -1,7 +1,7 @@
 """One county's workspace opened: the verbs of fpml, the same for a notebook, the command line and the batch."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,28 +12,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fpml import engine, lists, measure, tracking
+from fpml import engine, lists, measure, quality, tracking
 from fpml.catalogue import Catalogue, Language, load
 from fpml.dates import AsOf, as_ofs_between, month_of
 from fpml.errors import NotYetError, UsageError, did_you_mean
 from fpml.features import COLUMNS, Asked, histories, matrix
 from fpml.households import LINKED_FORMAT, Linked, cohort, linked
-from fpml.intake import Receipt, fingerprint, take_in
+from fpml.inbox import Inbox
+from fpml.intake import Receipt
 from fpml.ledger import Ledger
+from fpml.progress import Progress, silent
 from fpml.risk import ModelDefinition, RiskModel, contributions, fit, load_definition
 from fpml.rules import hits
 from fpml.simulate import Foresight, Places, Plan, Style, begin, foresee, simulate
 from fpml.workspace import DEFAULT_POLICY, Workspace, find
 
-Progress = Callable[[str], None]
-
-
 # Of so many rows and more, what the last call left in memory is given back to the system before the next.
 LARGE = 10_000_000
-
-
-def _silent(_: str) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,7 @@ class County:
 
     workspace: Workspace
     catalogue: Catalogue
-    progress: Progress = _silent
+    progress: Progress = silent
     _built: dict[tuple[object, ...], pa.Table] = field(default_factory=dict, repr=False)
     _ties: tuple[str, Linked] | None = field(default=None, repr=False)
 
@@ -84,30 +79,19 @@ class County:
         return foresee(plan, places, self.catalogue, foresight, progress=self._share, processes=processes)
 
     def _share(self, what: str, share: float) -> None:
-        if round(100 * share) % 10 == 0:
-            self.progress(f"{what} the county: {share:.0%}")
+        self.progress(f"{what} the county", share)
 
-    def intake(self, files: Iterable[Path], *, today: date | None = None) -> list[Receipt]:
-        """Takes delivery files into the ledger, oldest name first; raises DeliveryError at the first refused whole."""
-        receipts = []
-        for path in sorted(files):
-            self.progress(f"intake {path.name}")
-            receipts.append(
-                take_in(
-                    path, self.ledger, self.catalogue, quarantine=self.workspace.quarantine, today=today or date.today()
-                )
-            )
-        self.ledger.compact()
-        return receipts
+    @property
+    def inbox(self) -> Inbox:
+        """Where its deliveries come in."""
+        return Inbox(self.workspace, self.catalogue, self.progress)
 
-    def waiting(self) -> list[Path]:
-        """The delivery files in the workspace's folder that have not been taken in, or not with all of their rows."""
-        ledger = self.ledger
-        files = (p for p in self.workspace.deliveries.glob("*") if p.suffix.lower() in (".csv", ".parquet"))
-        return sorted(p for p in files if not ledger.has(key := fingerprint(p)) or self._refused(key))
+    def intake(self, files: Iterable[Path] | None = None, *, today: date | None = None) -> list[Receipt]:
+        """Takes delivery files (None: all that wait) into the ledger; what became of each.
 
-    def _refused(self, delivery: str) -> bool:
-        return (self.workspace.quarantine / f"{delivery}.parquet").exists()
+        One that cannot be read whole is refused whole, and its receipt says why; the others go on.
+        """
+        return self.inbox.take(self.inbox.waiting() if files is None else files, today=today)
 
     def as_ofs(self, last: AsOf | None = None) -> tuple[AsOf, ...]:
         """Every as-of of the county's calendar that the ledger reaches, up to the last one given."""
@@ -231,6 +215,26 @@ class County:
             for r in np.flatnonzero(held)
         ]
         return pd.DataFrame(found, columns=["household_id", "rule", "evidence"])
+
+    def quality(self, as_of: str | AsOf) -> pd.DataFrame:
+        """One row per household and check that finds it at an as-of: records that do not fit together; lists nobody.
+
+        `attrs`: what to look at for each check (`remedies`), and how many were judged and could not be (`counts`).
+        """
+        histories, lang = self.at(as_of), self.catalogue.county.language
+        checks = self.catalogue.checks
+        found = [
+            (histories["household_id"][int(r)].as_py(), name, checks[name].name.said(lang))
+            for name, held in quality.findings(histories, self.catalogue).items()
+            for r in np.flatnonzero(held)
+        ]
+        frame = pd.DataFrame(found, columns=["household_id", "check", "sentence"])
+        counts = quality.summary(histories, self.catalogue)[["found", "judged", "unknown"]]
+        frame.attrs = {
+            "remedies": {name: c.remedy.said(lang) for name, c in checks.items()},
+            "counts": counts.to_dict("index"),
+        }
+        return frame
 
     def definition(self, model: str) -> ModelDefinition:
         """A model's definition from models/*.yaml."""
@@ -397,7 +401,7 @@ class County:
         return lists.value_in_words(name, histories, row, self.catalogue, language)
 
 
-def open_county(folder: Path | str, *, progress: Progress = _silent) -> County:
+def open_county(folder: Path | str, *, progress: Progress = silent) -> County:
     """The county whose workspace lies in a folder."""
     workspace = find(folder)
     return County(workspace, load(workspace.policy, DEFAULT_POLICY), progress)

@@ -25,7 +25,7 @@ class Published:
 def run(county: County, as_of: str | AsOf, *, language: Language | None = None) -> Published:
     """Takes in what lies in the deliveries folder, and publishes the warning list of one as-of, whole or not at all."""
     month = AsOf.parse(as_of)
-    receipts = county.intake(county.waiting())
+    receipts = county.intake()
     warnings = county.warning_list(month, language=language)
     county.progress("writing the list")
     folder = county.workspace.lists / str(month)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fpml.catalogue import Catalogue, Rule
-from fpml.households import condition_holds, threshold_on
+from fpml.households import condition_holds, hold_together, threshold_on
 
 Bools = npt.NDArray[np.bool_]
 
@@ -24,7 +24,7 @@ class Evidence:
 
 def hits(histories: pa.Table, catalogue: Catalogue) -> dict[str, Bools]:
     """For each rule, which history rows it hits. The threshold is the one in force at the row's as-of."""
-    return {name: _hits(rule, histories, catalogue) for name, rule in catalogue.rules.items()}
+    return {n: hold_together(r.all, r.any, histories, catalogue)[0] for n, r in catalogue.rules.items()}
 
 
 def any_hit(hit: dict[str, Bools], rows: int) -> Bools:
@@ -44,15 +44,3 @@ def evidence(rule: Rule, histories: pa.Table, row: int, catalogue: Catalogue) ->
         if condition_holds(c, one, catalogue.decimals(c.feature))[0][0]:
             held[c.feature] = Evidence(c.feature, c.comparison, threshold_on(c, day))
     return tuple(held.values())
-
-
-def _hits(rule: Rule, histories: pa.Table, catalogue: Catalogue) -> Bools:
-    out = np.ones(histories.num_rows, bool)
-    for condition in rule.all:
-        out &= condition_holds(condition, histories, catalogue.decimals(condition.feature))[0]
-    if rule.any:
-        either = np.zeros(histories.num_rows, bool)
-        for condition in rule.any:
-            either |= condition_holds(condition, histories, catalogue.decimals(condition.feature))[0]
-        out &= either
-    return out

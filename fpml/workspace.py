@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import yaml
 
+from fpml import keys
 from fpml.errors import InputError, UsageError
 
 PACKAGE = Path(__file__).parent
@@ -51,6 +53,21 @@ class Workspace:
     def quarantine(self) -> Path:
         """Refused rows, one file for each delivery that had any."""
         return self.root / "data" / "quarantine"
+
+    @property
+    def receipts(self) -> Path:
+        """What became of each delivery, one file each."""
+        return self.root / "data" / "receipts"
+
+    @property
+    def corrections(self) -> Path:
+        """Workbooks of refused rows, to send back to departments."""
+        return self.root / "data" / "corrections"
+
+    @property
+    def key(self) -> Path:
+        """The key under which ID numbers become pseudonyms; its owner alone may read it."""
+        return self.root / "data" / "identity.key"
 
     @property
     def deliveries(self) -> Path:
@@ -129,20 +146,28 @@ def find(folder: Path | str) -> Workspace:
     return Workspace(root)
 
 
-def init(folder: Path, policy: Path | None = None) -> Workspace:
-    """A new workspace with a policy profile (default: Jiangxi's); what is there already is left as it is.
+def init(folder: Path, policy: Path | None = None, *, key_hash: str = "sha256") -> Workspace:
+    """A new workspace with a policy profile (default: Jiangxi's) and a key of its own; what is there stays as it is.
 
-    mlflow.yaml, by which a workspace is known, is written last: a half-made one is finished by the next call.
+    A policy that has its county.yaml, which is written last, is whole, and a county's own. mlflow.yaml, by which a
+    workspace is known, is the last of all: a half-made one is finished by the next call.
     """
-    for source, target in (
-        (policy or DEFAULT_POLICY, folder / "policy"),
-        (_packaged("models"), folder / "models"),
-        (_packaged("mlflow.yaml"), folder / "mlflow.yaml"),
-    ):
-        files = [source] if source.is_file() else sorted(source.glob("*.yaml"))
-        for file in files:
-            to = target if source.is_file() else target / file.name
-            to.parent.mkdir(parents=True, exist_ok=True)
-            if not to.exists():
-                shutil.copyfile(file, to)
-    return Workspace(folder)
+    space = Workspace(folder)
+    if not any(space.receipts.glob("*.json")):
+        # Where people have been taken in, a new key would make strangers of them all.
+        keys.make(space.key, key_hash)
+    if not (folder / "policy" / "county.yaml").exists():
+        _copy((policy or DEFAULT_POLICY).glob("*.yaml"), folder / "policy")
+    _copy(_packaged("models").glob("*.yaml"), folder / "models")
+    _copy([_packaged("mlflow.yaml")], folder)
+    return space
+
+
+def _copy(files: Iterable[Path], target: Path) -> None:
+    """Copies files that are not there yet, county.yaml last."""
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(files, key=lambda f: (f.name == "county.yaml", f.name)):
+        if not (target / file.name).exists():
+            half = target / f"{file.name}.part"
+            shutil.copyfile(file, half)
+            half.replace(target / file.name)

@@ -1,6 +1,7 @@
 """Workspaces and panels that tests share. No real household; every id here is invented."""
 
 import csv
+import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
@@ -11,8 +12,10 @@ import pytest
 import yaml
 
 import fpml
+from fpml import keys
 from fpml.catalogue import Catalogue, load
-from fpml.intake import Receipt, take_in
+from fpml.errors import DeliveryError
+from fpml.intake import Intake, Receipt, Shelf
 from fpml.ledger import Ledger
 from fpml.simulate import Dials, Places, Plan, load_profile, simulate
 from fpml.workspace import DEFAULT_POLICY
@@ -102,17 +105,26 @@ class Desk:
             csv.writer(f).writerows([list(header), *rows])
         return path
 
+    @property
+    def shelf(self) -> Shelf:
+        return Shelf(self.folder / "receipts", self.quarantine)
+
+    def office(self, *, today: date = TODAY) -> Intake:
+        keys.make(self.folder / "identity.key")
+        places = self.shelf, self.folder / "identity.key", self.folder / "cache"
+        return Intake(self.ledger, self.catalogue, *places, today)
+
     def take(self, path: Path, *, today: date = TODAY) -> Receipt:
-        receipt = take_in(path, self.ledger, self.catalogue, quarantine=self.quarantine, today=today)
+        (receipt,) = self.office(today=today).take([path])
+        if receipt.refused:
+            raise DeliveryError(receipt.file, *receipt.refused.split(". ", 1))
         assert receipt.rows == receipt.accepted + receipt.already_known + sum(receipt.quarantined.values())
         return receipt
 
     def set_apart(self, receipt: Receipt) -> list[dict[str, object]]:
-        """The refused rows of a delivery as they lie in quarantine; none where there is no file."""
-        import pyarrow.parquet as pq
-
-        path = self.quarantine / f"{receipt.delivery}.parquet"
-        return pq.read_table(path).to_pylist() if path.exists() else []
+        """The refused rows of a delivery as they lie in quarantine, their cells beside; none where there are none."""
+        rows = self.shelf.refused(receipt.delivery).to_pylist()
+        return [row | dict.fromkeys(HEADER) | json.loads(row["cells"]) | {"row": row["row"]} for row in rows]
 
     def content(self) -> list[tuple[object, ...]]:
         """All that the ledger holds, in an order of its own; the delivery's fingerprint left out."""

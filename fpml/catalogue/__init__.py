@@ -1,11 +1,25 @@
 """policy/*.yaml -> frozen, validated types with a fingerprint."""
 
-from fpml.catalogue.deliveries import WITHDRAWN, Column, DeliveryName, Department, Item, Layout, layouts, plain_header
+from fpml.catalogue.deliveries import (
+    OF_HOUSEHOLD,
+    OF_PERSON,
+    SPARE,
+    WITHDRAWN,
+    Column,
+    DeliveryName,
+    Department,
+    Item,
+    Layout,
+    layouts,
+    plain_header,
+)
 from fpml.catalogue.load import load
 from fpml.catalogue.model import HEADS, LINE, Catalogue, Wording, heads_feature, references
 from fpml.catalogue.types import (
     EVER,
+    Check,
     Condition,
+    Conditions,
     County,
     Coverage,
     DatedValue,
@@ -22,8 +36,9 @@ from fpml.catalogue.types import (
 )
 
 __all__ = [
-    "EVER", "HEADS", "LINE", "WITHDRAWN", "Catalogue", "Column", "Condition", "County", "Coverage", "DatedValue",
-    "DeliveryName", "Department", "Derived", "Feature", "FeatureSet", "Indicator", "Item", "Language", "Layout",
-    "MonitoringLine", "OutcomeDefinition", "Rule", "Window", "Wording", "Words", "heads_feature", "layouts", "load",
+    "EVER", "HEADS", "LINE", "OF_HOUSEHOLD", "OF_PERSON", "SPARE", "WITHDRAWN", "Catalogue", "Check",
+    "Column", "Condition", "Conditions", "County", "Coverage", "DatedValue", "DeliveryName", "Department",
+    "Derived", "Feature", "FeatureSet", "Indicator", "Item", "Language", "Layout", "MonitoringLine",
+    "OutcomeDefinition", "Rule", "Window", "Wording", "Words", "heads_feature", "layouts", "load",
     "plain_header", "references",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ The layouts lie in departments.yaml. Whoever reads a delivery and whoever writes
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ from fpml.errors import Fault, did_you_mean
 Grain = Literal["person", "household"]
 Role = Literal[
     "id_number", "certificate", "head_id_number", "household", "name", "record", "date", "until", "value",
-    "address", "telephone", "remark",
+    "indicator", "address", "telephone", "remark",
 ]  # fmt: skip
 # Keys by which a person, or a household, is found again. A certificate's number begins with the ID number.
 OF_PERSON: tuple[Role, ...] = ("id_number", "certificate")
 OF_HOUSEHOLD: tuple[Role, ...] = ("household", "head_id_number")
-ONCE: tuple[Role, ...] = (*OF_PERSON, *OF_HOUSEHOLD, "name", "record")
+ONCE: tuple[Role, ...] = (*OF_PERSON, *OF_HOUSEHOLD, "name", "record", "indicator")
+# Columns that a file may come without: nothing of them is taken in.
+SPARE: tuple[Role, ...] = ("name", "address", "telephone", "remark")
 # In a value cell: the record is taken back. Assumed, the first is the one that the simulator writes.
 WITHDRAWN = ("作废", "撤销", "withdrawn")
 _FILE = re.compile(r"(?P<sender>[^_]+?)(?:-(?P<item>[^_]+))?-(?P<month>\d{4}-\d{2})_(?P<day>\d{4}-\d{2}-\d{2})")
@@ -35,6 +38,9 @@ class Column(Policy):
     A value is a number (of `units`, which the header names in brackets: how many of the indicator's own unit one is)
     or one of the `words` for a code. A date or until column `of` some indicators is theirs alone; one without is
     that of all the others. A date of an indicator without a value column tells that it happened, once, on that day.
+
+    In a long layout each row names its indicator: a column of role `indicator` says by which `names`, and the one value
+    column is that of whichever the row names.
     """
 
     header: str = Field(min_length=1)
@@ -43,11 +49,17 @@ class Column(Policy):
     of: tuple[Name, ...] = ()
     units: dict[str, int] = Field(default_factory=dict)
     words: dict[int, tuple[str, ...]] = Field(default_factory=dict)
+    names: dict[Name, tuple[str, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        if self.role == "value" and len(self.of) != 1:
+        if self.role == "value" and len(self.of) > 1:
             raise ValueError("a value is of exactly one indicator; write `of: [savings]`")
+        if bool(self.names) != (self.role == "indicator"):
+            raise ValueError("`names` are those of a column of role `indicator`, and only it has them")
+        said = [w for words in self.names.values() for w in words]
+        if any(not words for words in self.names.values()) or len(set(said)) < len(said):
+            raise ValueError("names that do not tell one indicator from another; give each names of its own")
         if self.of and self.role not in ("value", "date", "until"):
             raise ValueError(f"a {self.role} column is of no indicator; leave `of` out")
         if (self.units or self.words) and self.role != "value":
@@ -75,8 +87,9 @@ class Column(Policy):
 
 
 def plain_header(cell: str) -> str:
-    """A header cell without blanks, its brackets those of ASCII."""
-    return "".join(cell.split()).replace("（", "(").replace("）", ")")
+    """A header cell without blanks and marks that nobody sees, its letters and brackets of common width."""
+    seen = (c for c in unicodedata.normalize("NFKC", cell) if unicodedata.category(c) != "Cf")
+    return "".join("".join(seen).split())
 
 
 class Item(Policy):
@@ -118,8 +131,14 @@ class Layout:
     @property
     def indicators(self) -> tuple[str, ...]:
         """The indicators that the item tells of, each once."""
-        named = (n for role in ("value", "date") for c in self.columns if c.role == role for n in c.of)
+        named = [n for c in self.of_role("indicator") for n in c.names]
+        named += [n for role in ("value", "date") for c in self.columns if c.role == role for n in c.of]
         return tuple(dict.fromkeys(named))
+
+    @property
+    def long(self) -> Column | None:
+        """The column in which each row names its indicator; None where each has columns of its own."""
+        return next(iter(self.of_role("indicator")), None)
 
     def of_role(self, *roles: Role) -> tuple[Column, ...]:
         """The columns that play one of the roles."""
@@ -127,7 +146,7 @@ class Layout:
 
     def value(self, indicator: str) -> Column | None:
         """The column with an indicator's value; None where its date says all: once, that day."""
-        return next((c for c in self.of_role("value") if indicator in c.of), None)
+        return next((c for c in self.of_role("value") if indicator in c.of or (not c.of and self.long)), None)
 
     def date(self, indicator: str) -> Column | None:
         """The column that dates an indicator's facts."""
@@ -176,7 +195,8 @@ class DeliveryName:
         >>> DeliveryName.parse("医保局-住院-2021-01_2021-01-25").item
         '住院'
         """
-        m = _FILE.fullmatch(stem)
+        # Browsers number what is loaded down twice.
+        m = _FILE.fullmatch(re.sub(r"\s*\(\d{1,2}\)$", "", unicodedata.normalize("NFKC", stem).strip()))
         try:
             return m and cls(m["sender"], m["item"], m["month"], date.fromisoformat(m["day"]))
         except ValueError:
@@ -211,7 +231,7 @@ def _of_headers(layout: Layout, where: str) -> Iterator[Fault]:
 
 def _of_indicators(layout: Layout, indicators: Mapping[str, Indicator], where: str) -> Iterator[Fault]:
     own = [k for k, i in indicators.items() if i.department == layout.department]
-    for name in dict.fromkeys(n for c in layout.columns for n in c.of):
+    for name in dict.fromkeys(n for c in layout.columns for n in (*c.of, *c.names)):
         if name not in indicators:
             yield Fault(where, f"unknown indicator `{name}`", did_you_mean(name, own or indicators))
         elif name not in own:
@@ -219,6 +239,11 @@ def _of_indicators(layout: Layout, indicators: Mapping[str, Indicator], where: s
             yield Fault(where, f"`{name}` is an indicator of `{whose}`", "Tell it there.")
     if not layout.indicators:
         yield Fault(where, "tells of no indicator", "Add a column with `role: value`.")
+    values = layout.of_role("value")
+    if layout.long and (len(values) != 1 or values[0].of or values[0].words):
+        yield Fault(where, "a long layout has one value column, of whichever indicator a row names", "Leave `of` out.")
+    if not layout.long and any(not c.of for c in values):
+        yield Fault(where, "a value of no indicator", "Write `of: [savings]`, or add a column of role `indicator`.")
     for role in ("value", "date", "until"):
         times = Counter(n for c in layout.columns if c.role == role for n in c.of)
         for name in (n for n, count in times.items() if count > 1):

@@ -8,6 +8,7 @@ from typing import get_args
 from fpml.catalogue.model import HEADS, LINE, UNSCALED, heads_feature, references
 from fpml.catalogue.types import (
     EVER,
+    Check,
     Condition,
     County,
     Coverage,
@@ -69,10 +70,13 @@ class Expansion:
         return order
 
 
+Asked = Iterable[tuple[str, Condition]]
+
+
 def expand(
-    indicators: Mapping[str, Indicator], derived: Mapping[str, Derived], rules: Mapping[str, Rule], county: County
+    indicators: Mapping[str, Indicator], derived: Mapping[str, Derived], county: County, asked: Asked
 ) -> Expansion:
-    """Every feature that indicators, derived features, conditions, places and the line ask for."""
+    """Every feature that indicators, derived features, places, the line and conditions (`asked`) ask for."""
     features, computed = _declared(indicators)
     all_of = Expansion(indicators, features, {**computed, **derived})
     for name in sorted(set(computed) & set(derived)):
@@ -85,7 +89,7 @@ def expand(
     for place in (county.village, *region, *(d.place for d in derived.values() if d.place)):
         all_of.resolve(f"{place}__last__ever", f"county.yaml or features.yaml @ {place}")
     all_of.resolve(county.line.heads, "county.yaml @ line.heads")
-    for where, condition in _conditions(rules, county):
+    for where, condition in asked:
         all_of.resolve(condition.feature, where)
     for name, d in list(all_of.derived.items()):
         for of in (*([d.of] if d.of else []), *(b for b in d.by if b not in (LINE, HEADS))):
@@ -147,7 +151,10 @@ def coverage(indicators: Mapping[str, Indicator], features: Iterable[Feature]) -
     return dict(sorted(found.items(), key=lambda c: (c[1].department, c[1].window.to_date, c[1].window.length)))
 
 
-def _conditions(rules: Mapping[str, Rule], county: County) -> Iterator[tuple[str, Condition]]:
+def conditions(
+    rules: Mapping[str, Rule], checks: Mapping[str, Check], county: County
+) -> Iterator[tuple[str, Condition]]:
+    """Every condition of the policy, and where it stands."""
     yield "county.yaml @ watched", county.watched
     for key, group in county.cohort.items():
         for i, condition in enumerate(group.all):
@@ -159,3 +166,7 @@ def _conditions(rules: Mapping[str, Rule], county: County) -> Iterator[tuple[str
     for key, rule in rules.items():
         for i, condition in enumerate((*rule.all, *rule.any)):
             yield f"rules.yaml @ {key}.conditions.{i}", condition
+    for key, check in checks.items():
+        for part, of_part in (("among", check.among), ("all", check.all), ("any", check.any)):
+            for i, condition in enumerate(of_part):
+                yield f"quality.yaml @ {key}.{part}.{i}", condition

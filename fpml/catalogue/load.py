@@ -7,19 +7,23 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from fpml.catalogue.deliveries import Department, layout_faults
-from fpml.catalogue.expand import AGAINST, IN_LINES, coverage, expand
+from fpml.catalogue.expand import AGAINST, IN_LINES, conditions, coverage, expand
 from fpml.catalogue.files import parse
 from fpml.catalogue.model import Catalogue, Wording
-from fpml.catalogue.types import County, Derived, Indicator, Language, Name, Rule, Words
+from fpml.catalogue.types import Check, County, Derived, Indicator, Language, Name, Rule, Words
 from fpml.errors import Fault, PolicyError, did_you_mean
 
 FILES = ("departments.yaml", "indicators.yaml", "features.yaml", "rules.yaml", "county.yaml")
+# A policy may come without it.
+CHECKS = "quality.yaml"
 Departments = Mapping[str, Department]
 Indicators = Mapping[str, Indicator]
 
 
 def load(folder: Path, defaults: Path) -> Catalogue:
     """The catalogue of a policy folder; wording that the folder lacks comes from the default profile.
+
+    A folder without quality.yaml has no checks.
 
     Raises PolicyError with every fault of the first kind met: those inside each file, then those between files.
     """
@@ -39,11 +43,13 @@ def load(folder: Path, defaults: Path) -> Catalogue:
     derived: Mapping[str, Derived] = read("features.yaml", dict[Name, Derived] | None)
     rules: Mapping[str, Rule] = read("rules.yaml", dict[Name, Rule] | None)
     county: County = read("county.yaml", County)
+    spare = [CHECKS] if (folder / CHECKS).is_file() else []
+    checks: Mapping[str, Check] = read(CHECKS, dict[Name, Check] | None) if spare else {}
     wording: dict[Language, Wording] = {lang: read(f"wording.{lang}.yaml", Wording) for lang in languages}
     faults = faults or list(_between_files(departments, indicators, rules, county))
     if faults:
         raise PolicyError(faults)
-    features = expand(indicators, derived, rules, county)
+    features = expand(indicators, derived, county, conditions(rules, checks, county))
     ordered = features.ordered(county) if not features.faults else {}
     if features.faults:
         raise PolicyError(sorted(set(features.faults)))
@@ -54,9 +60,10 @@ def load(folder: Path, defaults: Path) -> Catalogue:
         derived=MappingProxyType({}),
         coverage=MappingProxyType(coverage(indicators, features.features.values())),
         rules=MappingProxyType(dict(rules)),
+        checks=MappingProxyType(dict(checks)),
         county=county,
         wording=MappingProxyType(wording),
-        fingerprint=fingerprint([_place(folder, defaults, f) for f in (*FILES, *home)]),
+        fingerprint=fingerprint([_place(folder, defaults, f) for f in (*FILES, *spare, *home)]),
         codes=MappingProxyType({name: i for i, name in enumerate(indicators)}),
     )
     named = {

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from fpml.catalogue.deliveries import Department
 from fpml.catalogue.types import (
     EVER,
+    Check,
     County,
     Coverage,
     Derived,
@@ -71,6 +72,7 @@ class Catalogue:
     derived: Mapping[str, Derived]
     coverage: Mapping[str, Coverage]
     rules: Mapping[str, Rule]
+    checks: Mapping[str, Check]
     county: County
     wording: Mapping[Language, Wording]
     fingerprint: str

@@ -1,4 +1,4 @@
-"""What a person decides, as frozen types: indicators, features, rules, line, outcomes, calendar.
+"""What a person decides, as frozen types: indicators, features, rules, checks, line, outcomes, calendar.
 
 Every type refuses unknown keys. A `Feature` is a definition whose name is computed; nobody types
 `medical_self_paid__sum__12m` but in a reference, and references are checked when the catalogue is loaded.
@@ -21,6 +21,7 @@ MONTH_BY_MONTH = ("trend", "sd", "months_with")
 OF_STATUS = ("duration", "holding")
 LONGEST = 60
 Direction = Literal["raises", "lowers", "unclear"]
+Mark = Literal["stated", "found", "assumed", "derived"]
 Language = Literal["zh", "en"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=80)]
 
@@ -270,22 +271,37 @@ class Condition(Policy):
         return getattr(self, self.comparison)
 
 
-class Rule(Policy):
-    """A threshold in force: hits when all of `all` hold and, where given, at least one of `any`."""
+class Conditions(Policy):
+    """Conditions under a name, with their source: they hold when all of `all` do and, where given, one of `any`."""
 
     name: Words
-    department: str
-    cause: str = "other"
     source: str
-    mark: Literal["stated", "found", "assumed", "derived"]
+    mark: Mark
     all: tuple[Condition, ...] = ()
     any: tuple[Condition, ...] = ()
 
     @model_validator(mode="after")
     def _has_conditions(self) -> Self:
         if not self.all and not self.any:
-            raise ValueError("a rule without conditions; write `all:` or `any:`")
+            raise ValueError(f"a {type(self).__name__.lower()} without conditions; write `all:` or `any:`")
         return self
+
+
+class Rule(Conditions):
+    """A threshold in force: hits where its conditions hold."""
+
+    department: str
+    cause: str = "other"
+
+
+class Check(Conditions):
+    """Where what is on record does not fit together: finds a household of those `among` where its conditions hold.
+
+    `among`: whom it concerns, where all of these hold; without any, every watched household. `remedy`: what to look at.
+    """
+
+    remedy: Words
+    among: tuple[Condition, ...] = ()
 
 
 class MonitoringLine(Policy):
@@ -300,7 +316,7 @@ class MonitoringLine(Policy):
     heads: str
     region: str | None = None
     source: str
-    mark: Literal["stated", "found", "assumed", "derived"]
+    mark: Mark
     values: dict[str, Annotated[tuple[DatedValue, ...], Field(min_length=1)]] = Field(min_length=1)
 
     @model_validator(mode="after")

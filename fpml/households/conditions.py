@@ -1,5 +1,6 @@
-"""Who is watched at an as-of, and whether a condition of policy holds for them."""
+"""Who is watched at an as-of, and whether conditions of policy hold for them."""
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -25,7 +26,7 @@ def threshold_on(condition: Condition, day: date | None) -> Decimal:
     held = [v.value for v in condition.threshold if v.from_ <= day]
     if not held:
         raise InputError(
-            f"rules.yaml @ {condition.feature}",
+            f"condition on {condition.feature}",
             f"no value in force on {day} (earliest {condition.threshold[0].from_})",
             "Add an earlier dated value.",
         )
@@ -60,6 +61,25 @@ def condition_holds(condition: Condition, histories: pa.Table, decimals: int) ->
     return out, known
 
 
+def hold_together(
+    every: Iterable[Condition], either: Iterable[Condition], histories: pa.Table, catalogue: Any
+) -> tuple[Bools, Bools]:
+    """For each history row: whether all of `every` hold and, where there is any, one of `either`; and if that is known.
+
+    It is known not to hold as soon as one part is known not to, whatever is unknown of the others.
+    """
+    held, refuted = np.ones(histories.num_rows, bool), np.zeros(histories.num_rows, bool)
+    for condition in every:
+        here, known = condition_holds(condition, histories, catalogue.decimals(condition.feature))
+        held &= here
+        refuted |= known & ~here
+    tried = [condition_holds(c, histories, catalogue.decimals(c.feature)) for c in either]
+    if tried:
+        held &= np.logical_or.reduce([here for here, _ in tried])
+        refuted |= np.logical_and.reduce([known & ~here for here, known in tried])
+    return held, held | refuted
+
+
 def _compare_integers(comparison: str, values: npt.NDArray[Any], threshold: Decimal) -> Bools:
     """An integer against a decimal, without passing through floats: x >= 2.5 is x >= 3."""
     floor = int(threshold.to_integral_value(rounding="ROUND_FLOOR"))
@@ -78,8 +98,6 @@ def cohort(histories: pa.Table, catalogue: Any) -> npt.NDArray[np.int8]:
     """As what each row's household is watched: the position of the first group of `county.yaml: cohort` that holds."""
     out = np.full(histories.num_rows, -1, np.int8)
     for i, group in enumerate(catalogue.county.cohort.values()):
-        held = np.ones(histories.num_rows, bool)
-        for condition in group.all:
-            held &= condition_holds(condition, histories, catalogue.decimals(condition.feature))[0]
+        held, _ = hold_together(group.all, (), histories, catalogue)
         out[held & (out < 0)] = i
     return out

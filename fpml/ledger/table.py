@@ -25,13 +25,26 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from pyarrow.dataset import Dataset
 
 from fpml.errors import LedgerChangedError, LedgerError, NotYetError
-from fpml.ledger.facts import SCHEMA, WORDS, days, encoded, fact_keys, household_order, latest, shard_of, words_of
+from fpml.ledger.facts import (
+    SCHEMA,
+    WORDS,
+    coded,
+    days,
+    encoded,
+    fact_keys,
+    household_order,
+    latest,
+    shard_of,
+    words_of,
+)
 from fpml.ledger.probe import Sought
 
 SHARDS = 16
 # A shard may have so many files before they are merged into one: a year of months, and the years before.
 MOST_FILES = 12
 WHOLE_FILE_BYTES = 2**30
+# So many rows at most are put in order at a time, or a range of households with more.
+MOST_IN_ORDER = 1_000_000
 # Every append writes this mark, so that of two at once, each compared with the ledger as it was before, one is refused.
 _TURN = "append"
 _AS_READ = pa.schema(
@@ -41,7 +54,7 @@ _AS_READ = pa.schema(
         if f.name != "shard"
     ]
 )
-_OF_A_VERSION = ("household_id", "person_id", "indicator", "until_date", "known_date", "value", "fact")
+_OF_A_VERSION = ("household_id", "person_id", "indicator", "event_date", "until_date", "known_date", "value", "fact")
 # Words and dates are packed by dictionaries, values by their differences, and keys not at all; a compressor on top
 # saved 5 % of the bytes and cost half of the reading time.
 _WRITER = WriterProperties(
@@ -97,8 +110,8 @@ class Ledger:
         """Whether a delivery of this fingerprint has been taken in."""
         return self._table is not None and self._table.transaction_version(delivery) is not None
 
-    def append(self, records: pa.Table, delivery: str) -> bool:
-        """Adds a delivery's accepted records in one commit; False, and nothing changes, where it is in already.
+    def append(self, records: pa.Table, *deliveries: str) -> bool:
+        """Adds what was accepted of deliveries in one commit; False, and nothing changes, where the first is in it.
 
         `records` has the columns of SCHEMA, but for shard and fact, which are computed here. Raises LedgerChangedError
         where another run added to it since it was opened: what was compared with it must be compared again, and it is
@@ -106,7 +119,7 @@ class Ledger:
         """
         if self.day is not None:
             raise LedgerError("ledger", f"opened as it lay on {self.day}", "Open it without a day to add to it.")
-        if self.has(delivery):
+        if self.has(deliveries[0]):
             return False
         try:
             write_deltalake(
@@ -117,7 +130,7 @@ class Ledger:
                 description=f"shards={self.shards}" if self._table is None else None,
                 configuration=_KEPT if self._table is None else None,
                 writer_properties=_WRITER,
-                commit_properties=CommitProperties(app_transactions=[Transaction(delivery, 1), Transaction(_TURN, 1)]),
+                commit_properties=CommitProperties(app_transactions=[Transaction(d, 1) for d in (*deliveries, _TURN)]),
             )
         except (DeltaError, OSError) as e:
             if self._moved_on():
@@ -148,7 +161,7 @@ class Ledger:
             with suppress(CommitFailedError):  # another run changed the shard meanwhile: it is merged another time
                 write_deltalake(
                     self._table,
-                    _as_stored(self.shard(shard), self.shards),
+                    self._in_order(shard),
                     mode="overwrite",
                     predicate=f"shard = {shard}",
                     writer_properties=_WRITER,
@@ -158,6 +171,22 @@ class Ledger:
         if self.files < before:
             self._table.create_checkpoint()
         return before - self.files
+
+    def _in_order(self, shard: int) -> pa.Table:
+        """A shard's rows as they are stored, read and put in order one range of households after another.
+
+        That bounds memory: what sorting needs is needed for one range at a time. One chunk: the writer may mix several.
+        """
+        mine = pc.equal(self._actions["partition.shard"], shard)
+        rows = int(pc.sum(self._actions.filter(mine)["num_records"]).as_py())
+        ranges = -(-rows // MOST_IN_ORDER) or 1
+        if ranges == 1:
+            return _as_stored(self._read(mine, _AS_READ.names), self.shards)
+        parts = []
+        for n in range(ranges):
+            within = self.shards * ranges, shard * ranges + n
+            parts.append(_as_stored(self._read(mine, _AS_READ.names, within=within), self.shards))
+        return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
     def shard(self, number: int, columns: Sequence[str] = _AS_READ.names) -> pa.Table:
         """Every version in one shard, its words dictionary-encoded."""
@@ -196,6 +225,15 @@ class Ledger:
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return pa.concat_tables([empty, *pool.map(found, sorted(paths))])
+
+    def of_indicator(self, indicator: str, columns: Sequence[str]) -> pa.Table:
+        """Some columns of every version that tells of an indicator; one file after another, so that little is held."""
+        parts = [pa.schema([_AS_READ.field(c) for c in columns]).empty_table()]
+        for path in self.paths:
+            table = self._file(path, [*columns, "indicator"])
+            mine = coded(table["indicator"], pa.array([indicator])) == 0
+            parts.append(table.drop_columns(["indicator"]).filter(pa.array(mine)))
+        return pa.concat_tables(parts)
 
     def known_span(self) -> tuple[date, date]:
         """The first and the last day on which anything became known."""
@@ -241,7 +279,10 @@ class Ledger:
             self._live = self._table.version(), pa.table(self._table.get_add_actions(flatten=True))
         return self._live[1]
 
-    def _read(self, wanted: pa.ChunkedArray | None, columns: Sequence[str]) -> pa.Table:
+    def _read(
+        self, wanted: pa.ChunkedArray | None, columns: Sequence[str], *, within: tuple[int, int] | None = None
+    ) -> pa.Table:
+        """The rows of the wanted files; `within`: only those of one of so many ranges of households."""
         counts = [f"null_count.{c}" for c in columns]
         live = self._actions.select(["path", "min.event_date", "num_records", *counts])
         if wanted is not None:
@@ -251,7 +292,8 @@ class Ledger:
         parts = [pa.schema([_AS_READ.field(c) for c in columns]).empty_table()]
         for file in live.to_pylist():
             told = [c for c in columns if file[f"null_count.{c}"] != file["num_records"]]
-            parts.append(self._file(file["path"], columns, told=told))
+            table = self._file(file["path"], columns, told=told)
+            parts.append(table if within is None else _in_range(table, *within))
         return pa.concat_tables(parts)
 
     def _file(self, path: str, columns: Sequence[str], *, told: Sequence[str] | None = None) -> pa.Table:
@@ -275,6 +317,15 @@ class Ledger:
         if not versions:
             raise NotYetError("ledger", f"nothing had been taken in by {day}", "Choose a later day.")
         table.load_as_version(max(versions))
+
+
+def _in_range(rows: pa.Table, ranges: int, number: int) -> pa.Table:
+    """The rows of one of so many ranges of households, with no more words than they need."""
+    rows = rows.filter(pa.array(shard_of(rows["household_id"], ranges) == number))
+    for name in WORDS:
+        at = rows.column_names.index(name)
+        rows = rows.set_column(at, _AS_READ.field(name), encoded(words_of(rows[name])))
+    return rows
 
 
 def _as_stored(records: pa.Table, shards: int) -> pa.Table:

@@ -116,6 +116,23 @@ class Office:
         self._wait(indicator, homes[new], who[starts], begin[starts], still, code[new] - shift, known[starts])
         told.code[rows], told.since[rows], told.home[rows], told.known[rows] = code[rows], begin, homes[rows], known
 
+    def beside(self, indicator: str, code: Ints, *, of: str) -> None:
+        """Tells a household's status in the same row as another (`of`), just followed: same days, same delivery.
+
+        It begins and ends with that one, and keeps the code that it began with.
+        """
+        lead, told = self.told[of], self.told.setdefault(indicator, Told.nothing())
+        told.reach(code.size)
+        rows = np.flatnonzero(told.since != lead.since)
+        begin, known, now = lead.since[rows], lead.known[rows], np.where(lead.code[rows] != 0, code[rows], 0)
+        was, starts = told.code[rows] != 0, now != 0
+        nobody = np.full(rows.size, NOBODY)
+        ended = told.home[rows], nobody, told.since[rows], begin - 1, told.code[rows], known
+        begun = lead.home[rows], nobody, begin, np.full(rows.size, OPEN), now, known
+        for which, facts in ((was, ended), (starts, begun)):
+            self._wait(indicator, *(column[which] for column in facts))
+        told.code[rows], told.since[rows], told.home[rows], told.known[rows] = now, begin, lead.home[rows], known
+
     def level(self, indicator: str, value: Ints, *, active: Bools) -> None:
         """Tells of a household's level where it is not what was told last."""
         last = self.levels.get(indicator, np.zeros(0, np.int64))

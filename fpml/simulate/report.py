@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fpml.simulate.causes import OTHER, main_cause
 from fpml.simulate.demography import able, labour_capacity
 from fpml.simulate.draws import Ints
 from fpml.simulate.finding import Found
@@ -31,6 +32,13 @@ def report_finding(place: Township, office: Office, found: Found) -> None:
     homes = place.homes
     everyone = np.where(homes.active, np.arange(len(homes)), NOBODY)
     office.follow("monitored", np.where(homes.active, homes.monitored, 0).astype(np.int64), homes=everyone)
+    # One bit each: its place is the register's code.
+    cause = main_cause(homes.causes)
+    office.beside(
+        "risk_cause", np.where(cause > 0, np.log2(np.maximum(cause, 1)) + 1, 0).astype(np.int64), of="monitored"
+    )
+    noted = office.draws.chance("cause noted", np.where(cause == OTHER, 0.9, 0.3), len(homes))
+    office.beside("cause_noted", noted.astype(np.int64), of="monitored")
     _events(office, "declared", found.declared)
     seen = np.flatnonzero(found.visited)
     office.tell("verified", 1 + found.confirmed[seen].astype(np.int64), homes=seen)

@@ -267,10 +267,13 @@ def test_a_bad_file_exits_with_3_and_one_line_that_names_the_file_and_nobody(tmp
     for path in bad_files(tmp_path):
         ran = run("intake", path, "--workspace", root, "--quiet")
         assert ran.status == 3, path.name
-        assert ran.out == ""
+        assert ("1 refused" in ran.out) is path.exists()  # one that is not there is no delivery
         assert len(ran.err.splitlines()) == 1
         assert ran.err.startswith(f"{path.name}: ")
-        assert not ID.search(ran.err)
+        assert not ID.search(ran.out + ran.err)
+    page = (root / "data" / "reports" / "deliveries.html").read_text(encoding="utf-8")
+    assert "missing-column.csv" in page
+    assert not ID.search(page)
 
 
 def test_a_bad_policy_exits_with_3_and_a_line_for_each_fault(tmp_path: Path) -> None:
@@ -291,10 +294,10 @@ def test_refused_rows_are_counted_by_reason_and_named_nowhere(tmp_path: Path) ->
     )
     ran = run("intake", tmp_path / "d.csv", "--workspace", root, "--json", "--quiet")
     assert ran.status == 0
-    (receipt,) = json.loads(ran.out)
+    (receipt,) = json.loads(ran.out)["receipts"]
     assert (receipt["rows"], receipt["accepted"], receipt["quarantined"]) == (2, 1, {"not_a_number": 1})
     assert not ID.search(ran.out + ran.err)
-    assert json.loads(run("status", "--workspace", root, "--json").out)["quarantine_files"] == 1
+    assert json.loads(run("status", "--workspace", root, "--json").out)["deliveries_with_refused_rows"] == 1
 
 
 def test_init_again_leaves_what_a_county_changed(tmp_path: Path) -> None:
@@ -311,7 +314,7 @@ def test_a_file_with_brackets_in_its_name_is_named_as_it_is(tmp_path: Path) -> N
     ran = run("intake", path, "--workspace", root)
     assert ran.status == 0
     assert "2021-01 [bold].csv" in ran.err
-    assert "[bold]" in ran.out
+    assert "[bold]" in (root / "data" / "reports" / "deliveries.html").read_text(encoding="utf-8")
 
 
 def test_every_command_is_named_in_the_readme(repository: Path) -> None:

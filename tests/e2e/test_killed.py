@@ -57,4 +57,4 @@ def test_killed_at_any_moment_the_ledger_is_whole_and_the_next_run_gives_the_sam
         assert intake(folder).wait() == 0
         assert fpml.open(folder).ledger.rows == rows
         assert answer(folder).equals(expected)
-        assert fpml.open(folder).waiting() == []
+        assert fpml.open(folder).inbox.waiting() == []

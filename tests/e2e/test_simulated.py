@@ -28,7 +28,7 @@ def seen(demo: fpml.County) -> pd.DataFrame:
 
 
 def test_not_a_row_is_refused(demo: fpml.County) -> None:
-    assert not list(demo.workspace.quarantine.glob("*"))
+    assert not list(demo.workspace.quarantine.glob("*.parquet"))
 
 
 def test_the_register_says_who_there_is(truth: pd.DataFrame, seen: pd.DataFrame) -> None:

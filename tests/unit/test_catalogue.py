@@ -573,7 +573,11 @@ def test_an_item_that_does_not_say_which_person_is_told(policy: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("role: value, of: [savings]", "role: value", "a value is of exactly one indicator. Write `of: [savings]`."),
+        (
+            "role: value, of: [savings]",
+            "role: value, of: [savings, small_loan]",
+            "a value is of exactly one indicator. Write `of: [savings]`.",
+        ),
         ("also: [户主], role: name", "also: [户主], role: name, of: [savings]", "a name column is of no indicator"),
         ("units: {元: 1, 万元: 10000}", "units: {元: 1, 打: 12}", "no power of ten"),
         ("{1: [中断, 停水]}", "{1: [中断, 停水], 2: [停水]}", "words that do not tell one code from another"),

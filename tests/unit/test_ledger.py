@@ -7,7 +7,7 @@ import pytest
 
 import fpml
 from fpml.errors import LedgerChangedError, LedgerError, NotYetError
-from fpml.intake import TRIES, take_in
+from fpml.intake import TRIES, Intake, Shelf
 from fpml.ledger import Ledger, shard_of
 
 EARLY = ("HFILLER", "", "medical_self_paid", "2015-01-15", "2015-01-31", "1", "")
@@ -30,6 +30,13 @@ def values(county: fpml.County, as_of: str) -> dict[str, float]:
     """Each household's medical cost as it stood at an as-of, in yuan."""
     frame = county.records("medical_self_paid", as_of)
     return dict(zip(frame["household_id"].astype(str), frame["value"], strict=True))
+
+
+def office(county: fpml.County, ledger: Ledger) -> Intake:
+    """An intake whose ledger was opened before."""
+    space = county.workspace
+    shelf = Shelf(space.receipts, space.quarantine)
+    return Intake(ledger, county.catalogue, shelf, space.key, space.cache, date(2024, 6, 30))
 
 
 def test_records_stand_as_they_were_known_at_a_past_day(county: fpml.County, desk: Any) -> None:
@@ -151,8 +158,7 @@ def test_of_two_runs_at_once_the_later_one_compares_again(
         return append(self, *given)
 
     monkeypatch.setattr(Ledger, "append", meanwhile)
-    quarantine = county.workspace.quarantine
-    receipt = take_in(mine, ledger, county.catalogue, quarantine=quarantine, today=date(2024, 6, 30))
+    (receipt,) = office(county, ledger).take([mine])
     assert (receipt.accepted, receipt.already_known) == (1, 1)
     assert values(county, "2024-03") == {"HFILLER": 1, "H1": 100, "H2": 7}
     assert county.ledger.rows == 3
@@ -171,9 +177,9 @@ def test_an_append_that_always_meets_another_is_refused_in_the_end(
         return append(self, *given)
 
     monkeypatch.setattr(Ledger, "append", meanwhile)
-    mine, quarantine = desk.csv(cost("HM", "7"), name="b.csv"), county.workspace.quarantine
+    mine = desk.csv(cost("HM", "7"), name="b.csv")
     with pytest.raises(LedgerChangedError):
-        take_in(mine, ledger, county.catalogue, quarantine=quarantine, today=date(2024, 6, 30))
+        office(county, ledger).take([mine])
     assert len(met) == TRIES
 
 
@@ -243,6 +249,21 @@ def test_merging_files_bounds_their_number_and_changes_nothing_else(new_desk: Ca
     receipt = desk.take(desk.csv(cost("H1", "801", event="2020-09-15", known="2020-09-28"), name="again.csv"))
     assert (receipt.already_known, receipt.accepted) == (1, 0)
     assert desk.ledger.compact(most=3) == 0
+
+
+def test_merging_by_ranges_of_households_gives_the_same_rows_in_the_same_order(
+    new_desk: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = []
+    for most in (1_000_000, 5):
+        monkeypatch.setattr("fpml.ledger.table.MOST_IN_ORDER", most)
+        desk = new_desk(shards=2)
+        months_of_costs(desk, 6)
+        desk.ledger.compact(most=3)
+        assert desk.ledger.files == 2
+        told = [desk.ledger.shard(n).drop_columns(["delivery"]) for n in range(2)]
+        orders.append([list(map(tuple, (r.values() for r in t.to_pylist()))) for t in told])
+    assert orders[0] == orders[1]
 
 
 def test_taking_deliveries_in_keeps_the_number_of_files_bounded(county: fpml.County, desk: Any) -> None:

@@ -1,0 +1,94 @@
+"""Where a county's deliveries come in: what waits, taking it in, and what became of everything that came."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from itertools import count
+from pathlib import Path
+
+from fpml import lists, review
+from fpml.catalogue import Catalogue, DeliveryName, Language
+from fpml.intake import Intake, Receipt, Shelf
+from fpml.intake.expected import Expected, expected
+from fpml.ledger import Ledger
+from fpml.progress import Progress, silent
+from fpml.workspace import Workspace
+
+_Kind = tuple[str, str | None, str] | None
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """The deliveries of one workspace."""
+
+    workspace: Workspace
+    catalogue: Catalogue
+    progress: Progress = silent
+
+    @property
+    def shelf(self) -> Shelf:
+        """What intake keeps beside the ledger."""
+        return Shelf(self.workspace.receipts, self.workspace.quarantine)
+
+    def take(self, files: Iterable[Path], *, today: date | None = None) -> list[Receipt]:
+        """Takes files into the ledger; what became of each. Refused rows go into workbooks for whoever sent them."""
+        space, paths = self.workspace, list(files)
+        ledger, day = Ledger(space.ledger), today or date.today()
+        intake = Intake(ledger, self.catalogue, self.shelf, space.key, space.cache, day, self._counted(len(paths)))
+        receipts = intake.take(paths)
+        if paths:
+            lists.write_corrections(self.shelf, self.catalogue, space.corrections)
+        return receipts
+
+    def _counted(self, files: int) -> Callable[[str, float], None]:
+        """Tells of each file its number."""
+        number = count(1)
+
+        def told(what: str, share: float) -> None:
+            """Shows the next one."""
+            self.progress(f"file {next(number)} of {files}: {what}", share)
+
+        return told
+
+    def waiting(self) -> list[Path]:
+        """The files in the deliveries folder that are to be taken in.
+
+        Those not taken in yet; those refused whole, until a later one of their kind and month has come; and those with
+        refused rows, since when the policy has changed or their day has come.
+        """
+        receipts = self.receipts()
+        told = {r.place: r for r in receipts}
+        whole = {_kind(r.file): r.day for r in receipts if r.runs}
+        found = (p for p in self.workspace.deliveries.rglob("*") if p.is_file() and p.suffix != ".part")
+        return sorted(p for p in found if not p.name.startswith((".", "~$")) and self._waits(p, told, whole))
+
+    def _waits(self, path: Path, told: dict[tuple[str, int, int], Receipt], whole: dict[_Kind, str]) -> bool:
+        state = path.stat()
+        receipt = told.get((path.name, state.st_size, state.st_mtime_ns))
+        if receipt is None:
+            return True
+        if not receipt.runs:
+            name = DeliveryName.parse(path.stem)
+            return name is None or whole.get(_kind(path.name), "") <= str(name.day)
+        in_time = "known_in_future" in receipt.quarantined
+        return bool(receipt.quarantined) and (in_time or receipt.policy != self.catalogue.fingerprint)
+
+    def receipts(self) -> list[Receipt]:
+        """What became of every delivery so far, oldest first."""
+        return self.shelf.all()
+
+    def expected(self) -> Expected:
+        """What came so far against what was to be expected: late, missing, twice the usual, a column suddenly empty."""
+        return expected(self.receipts(), self.catalogue)
+
+    def page(self, language: Language | None = None) -> Path:
+        """Writes the page with the history of deliveries; where it lies."""
+        receipts = self.receipts()
+        page = review.deliveries(receipts, expected(receipts, self.catalogue), self.catalogue, language)
+        return review.written(self.workspace.reports / "deliveries.html", page.html())
+
+
+def _kind(file: str) -> _Kind:
+    """Sender, item and month of a department's file, as its name says; None of any other."""
+    name = DeliveryName.parse(Path(file).stem)
+    return (name.sender, name.item, name.month) if name else None
