@@ -16,11 +16,11 @@ from fpml import engine, lists, measure, quality, tracking
 from fpml.catalogue import Catalogue, Language, load
 from fpml.dates import AsOf, as_ofs_between, month_of
 from fpml.errors import NotYetError, UsageError, did_you_mean
-from fpml.features import COLUMNS, Asked, histories, matrix
+from fpml.features import COLUMNS, Asked, histories, matrix, records_behind
 from fpml.households import LINKED_FORMAT, Linked, cohort, linked
 from fpml.inbox import Inbox
 from fpml.intake import Receipt
-from fpml.ledger import Ledger
+from fpml.ledger import Ledger, shard_of
 from fpml.progress import Progress, silent
 from fpml.risk import ModelDefinition, RiskModel, contributions, fit, load_definition
 from fpml.rules import hits
@@ -207,14 +207,47 @@ class County:
         return frame
 
     def hits(self, as_of: str | AsOf) -> pd.DataFrame:
-        """One row per household and rule that hits it at an as-of, with its evidence in words."""
-        histories = self.at(as_of)
-        found = [
-            (histories["household_id"][int(r)].as_py(), rule, self._rule(rule, histories, int(r)))
-            for rule, held in hits(histories, self.catalogue).items()
-            for r in np.flatnonzero(held)
+        """One row per household and rule that hits it at an as-of: whose rule, how grave, by when, its evidence."""
+        histories, lang = self.at(as_of), self.catalogue.county.language
+        found = []
+        for name, held in hits(histories, self.catalogue).items():
+            rule = self.catalogue.rules[name]
+            about = rule.department, rule.severity, lists.deadline_in_words(rule, self.catalogue, lang)
+            for r in np.flatnonzero(held):
+                household = histories["household_id"][int(r)].as_py()
+                found.append((household, name, *about, self._rule(name, histories, int(r))))
+        return pd.DataFrame(found, columns=["household_id", "rule", "department", "severity", "deadline", "evidence"])
+
+    def evidence(
+        self, household: str, as_of: str | AsOf, *, language: Language | None = None
+    ) -> list[dict[str, object]]:
+        """Every rule hit on one household at an as-of in full: values, thresholds in force, records and their dates."""
+        histories, when = self.at(as_of), AsOf.parse(as_of)
+        row = self._row(household, histories, when)
+        one = histories.slice(row, 1)
+        ledger = self.ledger
+        shard = int(shard_of(pa.array([household]), ledger.shards)[0])
+        incoming = self._linked(ledger).incoming(shard)
+        parts = [t.select(COLUMNS) for t in (ledger.shard(shard, COLUMNS), incoming) if t is not None]
+        told = pa.concat_tables(parts)
+        return [
+            lists.hit_in_full(
+                name,
+                one,
+                0,
+                lambda feature: records_behind(feature, household, told, when, self.catalogue),
+                catalogue=self.catalogue,
+                language=language or self.catalogue.county.language,
+            )
+            for name, held in hits(one, self.catalogue).items()
+            if held[0]
         ]
-        return pd.DataFrame(found, columns=["household_id", "rule", "evidence"])
+
+    def _row(self, household: str, histories: pa.Table, as_of: AsOf) -> int:
+        row: int = pc.index(histories["household_id"], pa.scalar(household)).as_py()
+        if row < 0:
+            raise UsageError("household", f"not watched at {as_of}", "Check its id and the as-of.")
+        return row
 
     def quality(self, as_of: str | AsOf) -> pd.DataFrame:
         """One row per household and check that finds it at an as-of: records that do not fit together; lists nobody.
@@ -324,9 +357,7 @@ class County:
         """One household at an as-of: its features, rule hits, probabilities and reasons, in words."""
         lang = language or self.catalogue.county.language
         histories = self.at(as_of)
-        row = pc.index(histories["household_id"], pa.scalar(household)).as_py()
-        if row < 0:
-            raise UsageError("household", f"not watched at {as_of}", "Check its id and the as-of.")
+        row = self._row(household, histories, AsOf.parse(as_of))
         models = self.models(as_of)
         stand = lists.standing(histories, models, self.catalogue)
         told: dict[str, object] = {}
@@ -346,6 +377,7 @@ class County:
                 if not np.isnan(p[row])
             },
             "rules": [self._rule(r, histories, row, lang) for r, held in stand.hits.items() if held[row]],
+            "evidence": self.evidence(household, as_of, language=lang),
             **told,
             "history": {
                 self.catalogue.describe(n, lang): self._value(n, histories, row, lang)

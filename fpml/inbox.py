@@ -8,9 +8,10 @@ from pathlib import Path
 
 from fpml import lists, review
 from fpml.catalogue import Catalogue, DeliveryName, Language
-from fpml.intake import Intake, Receipt, Shelf
+from fpml.intake import Intake, Receipt, Shelf, fingerprint, place_of
 from fpml.intake.expected import Expected, expected
 from fpml.ledger import Ledger
+from fpml.lock import alone
 from fpml.progress import Progress, silent
 from fpml.workspace import Workspace
 
@@ -33,10 +34,10 @@ class Inbox:
     def take(self, files: Iterable[Path], *, today: date | None = None) -> list[Receipt]:
         """Takes files into the ledger; what became of each. Refused rows go into workbooks for whoever sent them."""
         space, paths = self.workspace, list(files)
-        ledger, day = Ledger(space.ledger), today or date.today()
-        intake = Intake(ledger, self.catalogue, self.shelf, space.key, space.cache, day, self._counted(len(paths)))
-        receipts = intake.take(paths)
-        if paths:
+        day, told = today or date.today(), self._counted(len(paths))
+        with alone(space.cache / "intake.lock", "intake"):
+            intake = Intake(Ledger(space.ledger), self.catalogue, self.shelf, space.key, space.cache, day, told)
+            receipts = intake.take(paths)
             lists.write_corrections(self.shelf, self.catalogue, space.corrections)
         return receipts
 
@@ -63,8 +64,7 @@ class Inbox:
         return sorted(p for p in found if not p.name.startswith((".", "~$")) and self._waits(p, told, whole))
 
     def _waits(self, path: Path, told: dict[tuple[str, int, int], Receipt], whole: dict[_Kind, str]) -> bool:
-        state = path.stat()
-        receipt = told.get((path.name, state.st_size, state.st_mtime_ns))
+        receipt = told.get(place_of(path)) or self.shelf.receipt(fingerprint(path))
         if receipt is None:
             return True
         if not receipt.runs:

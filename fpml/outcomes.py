@@ -32,9 +32,9 @@ def risk_set(outcome: OutcomeDefinition, histories: pa.Table, catalogue: Catalog
     """Who is at risk at each row's as-of: every condition of `at_risk` holds."""
     at_risk = np.ones(histories.num_rows, bool)
     for condition in outcome.at_risk:
-        held, _ = condition_holds(condition, histories, catalogue.decimals(condition.feature))
+        held, _ = condition_holds(condition, histories, catalogue)
         at_risk &= held
-    fallen, known = condition_holds(outcome.fall, histories, catalogue.decimals(outcome.fall.feature))
+    fallen, known = condition_holds(outcome.fall, histories, catalogue)
     return RiskSet(at_risk, fallen, known)
 
 
@@ -43,7 +43,7 @@ def labels(outcome: OutcomeDefinition, histories: pa.Table, catalogue: Catalogue
 
     `histories` must hold the later as-ofs too, sorted by as-of and household.
     """
-    fallen, known = condition_holds(outcome.fall, histories, catalogue.decimals(outcome.fall.feature))
+    fallen, known = condition_holds(outcome.fall, histories, catalogue)
     state = np.where(known, fallen.astype(np.int8), UNKNOWN)
     months = as_of_months(histories)
     household = household_codes(histories)

@@ -1,30 +1,60 @@
 """Dated thresholds -> hits with their evidence. Rules read the same histories as the model, and know nothing of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fpml.catalogue import Catalogue, Rule
-from fpml.households import condition_holds, hold_together, threshold_on
+from fpml.catalogue import Catalogue, Condition, Every, Rule
+from fpml.households import InForce, alternative_holds, condition_holds, hold_together, in_force
 
 Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a hit rests on: a feature, and the threshold in force that its value was held against."""
+    """What a hit rests on: a feature's value (in its unit) and the threshold in force that it was held against.
+
+    `mark` and `source` are the condition's own, or the rule's: stated in reports, found in a public source, assumed.
+    """
 
     feature: str
+    value: Decimal
     comparison: str
-    threshold: Decimal
+    inclusive: bool
+    in_force: InForce
+    mark: str
+    source: str
+
+    @property
+    def threshold(self) -> Decimal:
+        """The threshold, in the feature's unit."""
+        return self.in_force.value
 
 
 def hits(histories: pa.Table, catalogue: Catalogue) -> dict[str, Bools]:
     """For each rule, which history rows it hits. The threshold is the one in force at the row's as-of."""
-    return {n: hold_together(r.all, r.any, histories, catalogue)[0] for n, r in catalogue.rules.items()}
+    return {name: _hit(rule, histories, catalogue) for name, rule in catalogue.rules.items()}
+
+
+def _hit(rule: Rule, histories: pa.Table, catalogue: Catalogue) -> Bools:
+    """Which rows a rule hits; none of an as-of at which it was not in force."""
+    as_of = histories["as_of"].cast(pa.int32()).to_numpy()
+    now = (as_of >= _day(rule.from_ or date.min)) & (as_of <= _day(rule.until or date.max))
+    if now.all():
+        return hold_together(rule.all, rule.any, histories, catalogue)[0]
+    out = np.zeros(as_of.size, bool)
+    out[now] = hold_together(rule.all, rule.any, histories.filter(pa.array(now)), catalogue)[0]
+    return out
+
+
+def _day(day: date) -> int:
+    """Days since 1970."""
+    return day.toordinal() - date(1970, 1, 1).toordinal()
 
 
 def any_hit(hit: dict[str, Bools], rows: int) -> Bools:
@@ -36,11 +66,33 @@ def any_hit(hit: dict[str, Bools], rows: int) -> Bools:
 
 
 def evidence(rule: Rule, histories: pa.Table, row: int, catalogue: Catalogue) -> tuple[Evidence, ...]:
-    """What a hit on one row rests on: the last condition that holds there on each feature."""
+    """What a hit on one row rests on: the last condition that holds there on each feature.
+
+    Of an alternative of several conditions all are told, and only where all hold.
+    """
     one = histories.slice(row, 1)
-    day = one["as_of"][0].as_py()
-    held = {}
-    for c in (*rule.all, *rule.any):
-        if condition_holds(c, one, catalogue.decimals(c.feature))[0][0]:
-            held[c.feature] = Evidence(c.feature, c.comparison, threshold_on(c, day))
-    return tuple(held.values())
+    return tuple({c.feature: _told(rule, c, one, catalogue) for c in _holding(rule, one, catalogue)}.values())
+
+
+def _holding(rule: Rule, one: pa.Table, catalogue: Catalogue) -> Iterator[Condition]:
+    for condition in rule.all:
+        if condition_holds(condition, one, catalogue)[0][0]:
+            yield condition
+    for either in rule.any:
+        if alternative_holds(either, one, catalogue)[0][0]:
+            yield from either.all if isinstance(either, Every) else (either,)
+
+
+def _told(rule: Rule, condition: Condition, one: pa.Table, catalogue: Catalogue) -> Evidence:
+    stored = one[condition.feature][0].as_py()
+    value = Decimal(str(stored)).scaleb(-catalogue.decimals(condition.feature))
+    (against,) = (told for rows, told in in_force(condition, one, catalogue) if rows[0])
+    return Evidence(
+        condition.feature,
+        value,
+        condition.comparison,
+        condition.inclusive,
+        against,
+        condition.mark or rule.mark,
+        condition.source or rule.source,
+    )

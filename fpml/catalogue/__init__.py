@@ -15,15 +15,19 @@ from fpml.catalogue.deliveries import (
 )
 from fpml.catalogue.load import load
 from fpml.catalogue.model import HEADS, LINE, Catalogue, Wording, heads_feature, references
+from fpml.catalogue.thresholds import by_region
 from fpml.catalogue.types import (
     EVER,
+    OTHERS,
     Check,
     Condition,
     Conditions,
     County,
     Coverage,
     DatedValue,
+    Deadline,
     Derived,
+    Every,
     Feature,
     FeatureSet,
     Indicator,
@@ -31,14 +35,17 @@ from fpml.catalogue.types import (
     MonitoringLine,
     OutcomeDefinition,
     Rule,
+    Severity,
+    Steps,
+    Table,
     Window,
     Words,
 )
 
 __all__ = [
-    "EVER", "HEADS", "LINE", "OF_HOUSEHOLD", "OF_PERSON", "SPARE", "WITHDRAWN", "Catalogue", "Check",
-    "Column", "Condition", "Conditions", "County", "Coverage", "DatedValue", "DeliveryName", "Department",
-    "Derived", "Feature", "FeatureSet", "Indicator", "Item", "Language", "Layout", "MonitoringLine",
-    "OutcomeDefinition", "Rule", "Window", "Wording", "Words", "heads_feature", "layouts", "load",
-    "plain_header", "references",
+    "EVER", "HEADS", "LINE", "OF_HOUSEHOLD", "OF_PERSON", "OTHERS", "SPARE", "WITHDRAWN", "Catalogue", "Check",
+    "Column", "Condition", "Conditions", "County", "Coverage", "DatedValue", "Deadline", "DeliveryName", "Department",
+    "Derived", "Every", "Feature", "FeatureSet", "Indicator", "Item", "Language", "Layout", "MonitoringLine",
+    "OutcomeDefinition", "Rule", "Severity", "Steps", "Table", "Window", "Wording", "Words", "by_region",
+    "heads_feature", "layouts", "load", "plain_header", "references",
 ]  # fmt: skip

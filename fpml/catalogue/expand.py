@@ -164,9 +164,10 @@ def conditions(
             yield f"county.yaml @ outcomes.{key}.at_risk.{i}", condition
         yield f"county.yaml @ outcomes.{key}.fall", outcome.fall
     for key, rule in rules.items():
-        for i, condition in enumerate((*rule.all, *rule.any)):
-            yield f"rules.yaml @ {key}.conditions.{i}", condition
+        for place, condition in rule.each():
+            yield f"rules.yaml @ {key}.{place}", condition
     for key, check in checks.items():
-        for part, of_part in (("among", check.among), ("all", check.all), ("any", check.any)):
-            for i, condition in enumerate(of_part):
-                yield f"quality.yaml @ {key}.{part}.{i}", condition
+        for i, condition in enumerate(check.among):
+            yield f"quality.yaml @ {key}.among.{i}", condition
+        for place, condition in check.each():
+            yield f"quality.yaml @ {key}.{place}", condition

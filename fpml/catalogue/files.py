@@ -82,11 +82,12 @@ def _dotted(place: Place) -> str:
 
 
 def _fault(file: str, error: Any, lines: dict[Place, int]) -> Fault:
-    place: Place = tuple(p for p in error["loc"] if not isinstance(p, str) or "[" not in p)
-    while place and (place not in lines) and tuple(map(str, place)) not in {tuple(map(str, k)) for k in lines}:
-        place = place[:-1]
-    line = next((n for k, n in lines.items() if tuple(map(str, k)) == tuple(map(str, place))), 1)
-    where = f"{file}:{line} @ {_dotted(tuple(error['loc']) if error['type'] == 'missing' else place)}"
+    # Pydantic also names the form that it took a value for: what the file does not have is left out.
+    place: Place = ()
+    for part in error["loc"]:
+        place = next((k for k in ((*place, part), (*place, str(part))) if k in lines), place)
+    line = lines.get(place, 1)
+    where = f"{file}:{line} @ {_dotted((*place, error['loc'][-1]) if error['type'] == 'missing' else place)}"
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
         return Fault(where, f"unknown key `{error['loc'][-1]}`", "Take it out, or mend its spelling.")
@@ -106,6 +107,7 @@ def _as_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-# Types are decided by what a place asks for, not by how a word looks: `yes` is no number, 10:30 is not 630.
-for _tag in ("float", "int", "bool"):
+# Types are decided by what a place asks for, not by how a word looks: `yes` is no number, 10:30 is not 630,
+# and a day that no calendar has is told with its place.
+for _tag in ("float", "int", "bool", "timestamp"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _as_text)

@@ -10,6 +10,7 @@ from fpml.catalogue.deliveries import Department, layout_faults
 from fpml.catalogue.expand import AGAINST, IN_LINES, conditions, coverage, expand
 from fpml.catalogue.files import parse
 from fpml.catalogue.model import Catalogue, Wording
+from fpml.catalogue.thresholds import table_faults
 from fpml.catalogue.types import Check, County, Derived, Indicator, Language, Name, Rule, Words
 from fpml.errors import Fault, PolicyError, did_you_mean
 
@@ -46,13 +47,15 @@ def load(folder: Path, defaults: Path) -> Catalogue:
     spare = [CHECKS] if (folder / CHECKS).is_file() else []
     checks: Mapping[str, Check] = read(CHECKS, dict[Name, Check] | None) if spare else {}
     wording: dict[Language, Wording] = {lang: read(f"wording.{lang}.yaml", Wording) for lang in languages}
-    faults = faults or list(_between_files(departments, indicators, rules, county))
     if faults:
         raise PolicyError(faults)
-    features = expand(indicators, derived, county, conditions(rules, checks, county))
+    asked = list(conditions(rules, checks, county))
+    faults.extend(_between_files(departments, indicators, rules, county))
+    faults.extend(f for where, c in asked for f in table_faults(where, c, county))
+    features = expand(indicators, derived, county, asked)
     ordered = features.ordered(county) if not features.faults else {}
-    if features.faults:
-        raise PolicyError(sorted(set(features.faults)))
+    if faults or features.faults:
+        raise PolicyError(sorted({*faults, *features.faults}))
     unnamed = Catalogue(
         departments=MappingProxyType(dict(departments)),
         indicators=MappingProxyType(dict(indicators)),

@@ -1,5 +1,6 @@
 """Histories: what was known of each watched household at each as-of, as features."""
 
+from fpml.features.behind import Behind, records_behind
 from fpml.features.build import KEY, Asked, as_of_months, histories, matrix, natural, one_by_one
 from fpml.features.reach import Reach
 from fpml.features.records import COLUMNS, Records, from_ledger
@@ -8,6 +9,7 @@ __all__ = [
     "COLUMNS",
     "KEY",
     "Asked",
+    "Behind",
     "Reach",
     "Records",
     "as_of_months",
@@ -16,4 +18,5 @@ __all__ = [
     "matrix",
     "natural",
     "one_by_one",
+    "records_behind",
 ]

@@ -1,6 +1,7 @@
 """Who is watched at an as-of, and whether conditions of policy hold for them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -8,36 +9,57 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from fpml.catalogue import Condition
+from fpml.catalogue import OTHERS, Condition, Every, Steps, Table, by_region
 from fpml.errors import InputError
 
 Bools = npt.NDArray[np.bool_]
 
 
-def threshold_on(condition: Condition, day: date | None) -> Decimal:
+@dataclass(frozen=True)
+class InForce:
+    """A threshold in force: its value in the feature's unit, since when, and for whom where a table chose it."""
+
+    value: Decimal
+    since: date | None = None
+    household_type: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One threshold of a table, and the rows that it is for."""
+
+    threshold: Decimal | Steps
+    rows: Bools
+    household_type: str | None = None
+    region: str | None = None
+
+
+def threshold_on(feature: str, threshold: Decimal | Steps | Table, day: date | None) -> InForce:
     """The threshold in force on a day, in the feature's unit; raises InputError where none is."""
-    if isinstance(condition.threshold, Decimal):
-        return condition.threshold
-    if day is None:
-        raise InputError(
-            f"condition on {condition.feature}", "dated, where no day applies", "Write a single threshold."
-        )
-    held = [v.value for v in condition.threshold if v.from_ <= day]
+    if isinstance(threshold, Decimal):
+        return InForce(threshold)
+    where = f"condition on {feature}"
+    if day is None or isinstance(threshold, Table):
+        raise InputError(where, "dated or a table, where no day and no household applies", "Write a single threshold.")
+    held = [v for v in threshold if v.from_ <= day]
     if not held:
-        raise InputError(
-            f"condition on {condition.feature}",
-            f"no value in force on {day} (earliest {condition.threshold[0].from_})",
-            "Add an earlier dated value.",
-        )
-    return held[-1]
+        problem = f"no value in force on {day} (earliest {threshold[0].from_})"
+        raise InputError(where, problem, "Add an earlier dated value, or say from when the rule is in force.")
+    return InForce(held[-1].value, held[-1].from_)
 
 
 def holds(
-    condition: Condition, values: npt.NDArray[Any], known: Bools, decimals: int, *, day: date | None = None
+    condition: Condition, values: npt.NDArray[Any], known: Bools, decimals: int, *, against: InForce | None = None
 ) -> Bools:
-    """Where the condition holds: stored integers against the exact threshold; what is unknown never holds."""
-    threshold = threshold_on(condition, day) * 10**decimals
+    """Where the condition holds: stored integers against the exact threshold; what is unknown never holds.
+
+    `against`: the threshold in force, where the condition has more than one.
+    """
+    told = against or threshold_on(condition.feature, condition.threshold, None)
+    threshold = told.value * 10**decimals
     if np.issubdtype(values.dtype, np.integer):
         return known & _compare_integers(condition.comparison, values, threshold)
     compare = {"at_least": np.greater_equal, "above": np.greater, "at_most": np.less_equal, "below": np.less}
@@ -45,24 +67,64 @@ def holds(
     return known & held
 
 
-def condition_holds(condition: Condition, histories: pa.Table, decimals: int) -> tuple[Bools, Bools]:
+def condition_holds(condition: Condition, histories: pa.Table, catalogue: Any) -> tuple[Bools, Bools]:
     """For each history row: whether the condition holds (with the threshold of its own as-of), and if that is known."""
     column = histories[condition.feature].combine_chunks()
     known = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), bool)
     values = (column.fill_null(0) if column.null_count else column).to_numpy(zero_copy_only=False)
+    decimals = catalogue.decimals(condition.feature)
     if isinstance(condition.threshold, Decimal):
         return holds(condition, values, known, decimals), known
-    as_of = histories["as_of"].cast(pa.int32()).to_numpy()
-    out = np.zeros(as_of.size, bool)
-    for day in np.unique(as_of):
-        then = as_of == day
-        when = pa.scalar(int(day), pa.int32()).cast(pa.date32()).as_py()
-        out[then] = holds(condition, values[then], known[then], decimals, day=when)
+    out = np.zeros(histories.num_rows, bool)
+    for rows, against in in_force(condition, histories, catalogue):
+        out[rows] = holds(condition, values[rows], known[rows], decimals, against=against)
     return out, known
 
 
+def in_force(condition: Condition, histories: pa.Table, catalogue: Any) -> Iterator[tuple[Bools, InForce]]:
+    """Each threshold that is in force for some rows, with these rows: by as-of, household type and region."""
+    as_of = histories["as_of"].cast(pa.int32()).to_numpy()
+    every = np.ones(as_of.size, bool)
+    for part in _parts(condition.threshold, every, histories, catalogue):
+        if isinstance(part.threshold, Decimal):
+            yield part.rows, InForce(part.threshold, None, part.household_type, part.region)
+            continue
+        for day in np.unique(as_of[part.rows]):
+            when = pa.scalar(int(day), pa.int32()).cast(pa.date32()).as_py()
+            found = threshold_on(condition.feature, part.threshold, when)
+            told = replace(found, household_type=part.household_type, region=part.region)
+            yield part.rows & (as_of == day), told
+
+
+def _parts(threshold: Decimal | Steps | Table, rows: Bools, histories: pa.Table, catalogue: Any) -> Iterator[_Part]:
+    """A table's thresholds, each with its rows: the first that fits a row, and `others` for those that none fits.
+
+    Of whom the type or region is not known belongs to the others.
+    """
+    if not isinstance(threshold, Table):
+        yield _Part(threshold, rows)
+        return
+    regional = by_region(threshold)
+    left = rows.copy()
+    for key, of_key in sorted(threshold.root.items(), key=lambda item: item[0] == OTHERS):
+        here = left & _fits(key, histories, catalogue)
+        left &= ~here
+        for part in _parts(of_key, here, histories, catalogue):
+            yield replace(part, region=key) if regional else replace(part, household_type=key)
+
+
+def _fits(key: str, histories: pa.Table, catalogue: Any) -> Bools:
+    if key == OTHERS:
+        return np.ones(histories.num_rows, bool)
+    if key.isdigit():
+        found = pc.equal(histories[f"{catalogue.county.line.region}__last__ever"], int(key))
+        return np.asarray(pc.fill_null(found, False).to_numpy(), bool)
+    held, _ = hold_together(catalogue.county.cohort[key].all, (), histories, catalogue)
+    return held
+
+
 def hold_together(
-    every: Iterable[Condition], either: Iterable[Condition], histories: pa.Table, catalogue: Any
+    every: Iterable[Condition], either: Iterable[Condition | Every], histories: pa.Table, catalogue: Any
 ) -> tuple[Bools, Bools]:
     """For each history row: whether all of `every` hold and, where there is any, one of `either`; and if that is known.
 
@@ -70,14 +132,21 @@ def hold_together(
     """
     held, refuted = np.ones(histories.num_rows, bool), np.zeros(histories.num_rows, bool)
     for condition in every:
-        here, known = condition_holds(condition, histories, catalogue.decimals(condition.feature))
+        here, known = condition_holds(condition, histories, catalogue)
         held &= here
         refuted |= known & ~here
-    tried = [condition_holds(c, histories, catalogue.decimals(c.feature)) for c in either]
+    tried = [alternative_holds(e, histories, catalogue) for e in either]
     if tried:
         held &= np.logical_or.reduce([here for here, _ in tried])
         refuted |= np.logical_and.reduce([known & ~here for here, known in tried])
     return held, held | refuted
+
+
+def alternative_holds(either: Condition | Every, histories: pa.Table, catalogue: Any) -> tuple[Bools, Bools]:
+    """For each history row: whether one alternative holds, be it a condition or several; and if that is known."""
+    if isinstance(either, Every):
+        return hold_together(either.all, (), histories, catalogue)
+    return condition_holds(either, histories, catalogue)
 
 
 def _compare_integers(comparison: str, values: npt.NDArray[Any], threshold: Decimal) -> Bools:

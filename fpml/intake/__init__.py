@@ -2,8 +2,8 @@
 
 from fpml.intake.read import fingerprint
 from fpml.intake.reasons import REASONS, Reason
-from fpml.intake.receipts import Receipt
+from fpml.intake.receipts import Receipt, place_of
 from fpml.intake.shelf import Shelf
 from fpml.intake.take import TRIES, Intake
 
-__all__ = ["REASONS", "TRIES", "Intake", "Reason", "Receipt", "Shelf", "fingerprint"]
+__all__ = ["REASONS", "TRIES", "Intake", "Reason", "Receipt", "Shelf", "fingerprint", "place_of"]

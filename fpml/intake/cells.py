@@ -68,7 +68,8 @@ _NUMBER = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _PLAIN_KEY = r"^[A-Za-z0-9\-_/.:#()]{1,64}$"
-_KEY = r"^[A-Za-z0-9\p{Han}\-_/.:#()]{1,64}$"
+# A digit at least: words alone are more likely a name that slid into the wrong column.
+_KEY = r"^[A-Za-z\p{Han}\-_/.:#()]{0,63}[0-9][A-Za-z0-9\p{Han}\-_/.:#()]{0,63}$"
 _PLAIN_WORD = "^[!-&(-~]+$"
 _UNSEEN = r"[\p{Cc}\p{Cf}]+"
 _BLANK = re.compile(f"[{BLANKS}]+")

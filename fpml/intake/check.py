@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fpml.catalogue import Catalogue, Indicator
+from fpml.intake.id_numbers import holds_id_number, tidy
 from fpml.intake.pieces import FACTS, Piece, pseudonymous
 from fpml.intake.read import COLUMNS, text
 from fpml.intake.reasons import ACCEPTED, Faults
@@ -18,10 +19,6 @@ Bools = npt.NDArray[np.bool_]
 PLACES = 4
 LARGEST = 10**12
 EARLIEST, LATEST = date(1900, 1, 1), date(2100, 1, 1)
-
-
-# An ID number, whoever's: it is never kept, wherever it stands.
-_ID_NUMBER = r"^[1-9]\d{5}(18|19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}[0-9Xx]$"
 
 
 def check(rows: pa.Table, catalogue: Catalogue, *, today: date) -> Piece:
@@ -88,9 +85,10 @@ def _check_who(rows: pa.Table, kinds: _Kinds, faults: Faults) -> list[pa.Diction
     """Household, person and record number as words; whom a row must tell of, and may not, is told by its indicator."""
     words = [text(rows[c]) for c in ("household_id", "person_id", "record_id")]
     for column in words:
-        named = pc.match_substring_regex(column.dictionary, _ID_NUMBER)
-        if pc.any(named).as_py():
-            faults.refuse(_bools(named.take(column.indices)), "id_number_as_key")
+        # An ID number, whoever's, is never kept.
+        named = holds_id_number(tidy(column.dictionary))
+        if named.any():
+            faults.refuse(_bools(pa.array(named).take(column.indices)), "id_number_as_key")
     faults.refuse(_bools(pc.is_null(words[0])), "no_household")
     faults.refuse(kinds.unknown, "unknown_indicator")
     personal = kinds.told([k.grain == "person" for k in kinds.kinds]).astype(bool)

@@ -80,9 +80,16 @@ def _outdone(both: "_Versions", order: npt.NDArray[np.int64], month: npt.NDArray
     group, _ = _days(both, order)
     fresh = order >= both.old
     of_row = np.where(fresh, month[np.maximum(order - both.old, 0)], -1)
-    latest = np.full(group.max(initial=-1) + 1, -1, np.int64)
+    groups = group.max(initial=-1) + 1
+    latest = np.full(groups, -1, np.int64)
     np.maximum.at(latest, group, of_row)
-    return fresh & (of_row < latest[group])
+    top = np.flatnonzero(of_row == latest[group])
+    first = np.full(groups, order.size, np.int64)
+    np.minimum.at(first, group[top], top)
+    # Where the later month's rows contradict each other none of them counts, and nothing is outdone.
+    unsure = np.zeros(groups, bool)
+    unsure[group[top][~both.same(order[top], order[first[group[top]]])]] = True
+    return fresh & (of_row < latest[group]) & ~unsure[group]
 
 
 def _contradicting(both: "_Versions", order: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -5,7 +5,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -56,6 +56,10 @@ class CsvTable:
             "" if found.ended else "no_final_newline",
         )
         return cls(path, found, delimiter, top, tuple(filter(None, notes)))
+
+    def filling(self, columns: Collection[int]) -> "CsvTable":
+        """Itself: it has no merged cells."""
+        return self
 
     def blocks(self, header: int, *, spare: int = 0, size: int = 200_000) -> Iterator[Block]:
         """See RawTable."""

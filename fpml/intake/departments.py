@@ -51,8 +51,8 @@ def read_department(found: Sequence[RawTable], source: Source, office: Office) -
     rows = 0
     for m in [mapped(t, source, office.catalogue) for t in found]:
         notes = (*m.table.notes, *(f"header {told} for {meant}" for told, meant in m.drift))
-        notes += tuple(f"column {h} ignored" for h in m.ignored)
-        for block in m.table.blocks(m.header, spare=m.spare):
+        notes += tuple(f"column {n} ignored" for n in m.ignored)
+        for block in m.table.filling(m.keyed).blocks(m.header, spare=m.spare):
             piece = Rows(block, m, source, office).piece(notes)
             if not rows:
                 _check_days(piece, source)
@@ -106,7 +106,8 @@ class Rows:
             at=np.concatenate([np.zeros(0, np.int64), *(t.at for t in told)]),
             row=np.concatenate([self.block.row, torn]),
             row_fault=row_fault,
-            sheet=self.mapped.table.sheet,
+            # By the kind's own name: what a clerk called the sheet may be anybody's.
+            sheet=self.mapped.table.sheet and layout.name.said("zh"),
             item=layout.item,
             via=via,
             cells={self.mapped.delivered(c): self._cells(c) for c in here if c.role in _SHOWN},
@@ -267,7 +268,9 @@ class Rows:
         read = days(self._cells(column), endless=endless)
         # Of what only the month is told the last day is taken, but none after the day on which it was told.
         known = (self.source.day - EPOCH).days
-        return replace(read, day=np.where(read.loose & (read.day > known), known, read.day)) if not endless else read
+        same = read.day.astype("datetime64[D]").astype("datetime64[M]") == np.datetime64(self.source.day, "M")
+        day = np.where(read.loose & same, np.minimum(read.day, known), read.day)
+        return read if endless else replace(read, day=day)
 
     def _cells(self, column: Column) -> pa.StringArray:
         return self.block.cells[self.mapped.at[column.header]]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from fpml.catalogue import SPARE, Catalogue, Column, Layout, layouts, plain_header
+from fpml.catalogue import OF_HOUSEHOLD, OF_PERSON, SPARE, Catalogue, Column, Layout, layouts, plain_header
 from fpml.errors import DeliveryError
 from fpml.intake.sources import Source
 from fpml.intake.tables import RawTable
@@ -21,7 +21,7 @@ class Mapped:
     """A table whose columns are known: `at` their positions and `factor` their units, by the layout's own headers.
 
     `header` is the position of the header's row. `drift`: headers as they came, where they are not the layout's own,
-    and those meant. `ignored`: headers that the layout does not have.
+    and those meant. `ignored`: the numbers, from 1, of columns that the layout does not have.
     """
 
     table: RawTable
@@ -30,7 +30,13 @@ class Mapped:
     at: dict[str, int]
     factor: dict[str, int]
     drift: tuple[tuple[str, str], ...]
-    ignored: tuple[str, ...]
+    ignored: tuple[int, ...]
+
+    @property
+    def keyed(self) -> frozenset[int]:
+        """The positions of the columns that say who and when: what is merged there over rows is meant for all."""
+        said = self.layout.of_role(*OF_PERSON, *OF_HOUSEHOLD, "date")
+        return frozenset(self.at[c.header] for c in said if self.has(c))
 
     @property
     def spare(self) -> int:
@@ -83,7 +89,7 @@ def _matched(table: RawTable, layout: Layout) -> Mapped | None:
     for n, cell in enumerate(row):
         column, units = known.get(plain_header(cell), (None, 1))
         if column is None:
-            ignored += [cell] if plain_header(cell) else []
+            ignored += [n + 1] if plain_header(cell) else []
         elif column.header in at:
             raise DeliveryError(_where(table), f"the column `{column.header}` stands twice", "Keep one of the two.")
         else:
@@ -121,7 +127,7 @@ def _refuse_another(table: RawTable, source: Source, catalogue: Catalogue, where
 def _refuse_missing(m: Mapped, where: str) -> None:
     missing = _missing(m)[0]
     header = missing.header
-    near = _nearest((header, *missing.also), m.ignored)
+    near = _nearest((header, *missing.also), [m.table.top[m.header][n - 1] for n in m.ignored])
     remedy = (
         f"Is it `{near}`? Rename it, or add it to `also` in policy/departments.yaml."
         if near

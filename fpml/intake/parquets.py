@@ -1,6 +1,6 @@
 """A department's Parquet file -> a table of text cells, as from any other file."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,10 @@ class ParquetTable:
                 problem = "a column that is no plain text, number or date"
                 raise DeliveryError(path.name, problem, "Deliver plain columns.")
         return cls(path, (tuple(schema.names),))
+
+    def filling(self, columns: Collection[int]) -> "ParquetTable":
+        """Itself: it has no merged cells."""
+        return self
 
     def blocks(self, header: int, *, spare: int = 0, size: int = 200_000) -> Iterator[Block]:
         """The rows, at most `size` to a block."""

@@ -1,8 +1,8 @@
 """A piece of a delivery: some of its rows, and the facts that they tell; nothing compared with the ledger yet."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,6 @@ from fpml.intake.reasons import ACCEPTED, ALREADY_KNOWN, CODES, CORRECTION, TAKE
 Ints = npt.NDArray[np.int64]
 # Text of a refused cell that can be nobody's name: digits, and the signs and words of numbers and days.
 _SAFE = r"^[0-9０-９.,+\-/:：_ ()%¥￥元万年月日一二三四级ABCDabcd]{1,32}$"
-_CODE_WORD = r"^[a-z][a-z0-9_]{0,79}$"
 # Every fact of a piece, as the ledger will hold it but for what is computed there.
 FACTS = pa.schema(
     [
@@ -58,6 +57,24 @@ class Piece:
     filled: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     mends: tuple[str, ...] = ()
+
+    def only(self, places: Container[tuple[str | None, int]]) -> "Piece":
+        """The piece of some rows only, by sheet and number."""
+        kept = np.array([(self.sheet, n) in places for n in self.row.tolist()], bool)
+        facts = kept[self.at]
+        position = np.cumsum(kept) - 1
+        whole = pa.array(kept[: self._whole])
+        return replace(
+            self,
+            facts=self.facts.filter(pa.array(facts)),
+            fault=self.fault[facts],
+            at=position[self.at[facts]],
+            row=self.row[kept],
+            row_fault=self.row_fault[kept],
+            via=self.via.filter(pa.array(facts)) if self.via is not None else None,
+            cells={h: c.filter(whole) for h, c in self.cells.items()},
+            keys={h: c.filter(whole) for h, c in self.keys.items()},
+        )
 
     def outcome(self, fault: Codes) -> Codes:
         """What becomes of each row: its first reason, else taken where any of its facts is new, else known already."""
@@ -111,9 +128,10 @@ class Piece:
 def presentable(cells: pa.Array) -> pa.StringArray:
     """Text that can be nobody's name or number as it is; of any other only how long it is."""
     text = cells.cast(pa.string())
-    plain = pc.or_(pc.match_substring_regex(text, _SAFE), pc.match_substring_regex(text, _CODE_WORD))
-    numbered = pc.or_(pa.array(holds_id_number(text)), pc.match_substring_regex(text, r"[0-9０-９]{17}"))
-    safe = pc.and_(plain, pc.invert(numbered))
+    # An ID number keeps its digits, whatever is put between them.
+    close = pc.replace_substring_regex(text, r"[-\s/.]", "")
+    numbered = pc.or_(pa.array(holds_id_number(close)), pc.match_substring_regex(close, r"[0-9０-９]{16}"))
+    safe = pc.and_(pc.match_substring_regex(text, _SAFE), pc.invert(numbered))
     length = pc.utf8_length(text).cast(pa.string())
     return pc.if_else(safe, text, pc.binary_join_element_wise("<", length, ">", ""))
 

@@ -1,6 +1,8 @@
 """What became of each delivery, kept as one small JSON file each: no row of it, and nothing about a person."""
 
+import hashlib
 import json
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -63,17 +65,23 @@ class Receipt:
         )
 
     def after(self, again: "Receipt") -> "Receipt":
-        """This, after the same file was taken in once more: what was refused then stands, what was new is added."""
-        accepted = self.accepted + again.accepted
+        """This, after its refused rows were taken in once more: `again` tells of those alone."""
         return replace(
-            again,
-            accepted=accepted,
+            self,
+            accepted=self.accepted + again.accepted,
             corrected=self.corrected + again.corrected,
+            already_known=self.already_known + again.already_known,
+            quarantined=again.quarantined,
             later=self.later + again.accepted,
             new_facts=self.new_facts + again.new_facts,
-            already_known=again.rows - accepted - sum(again.quarantined.values()),
-            taken_on=self.taken_on,
+            policy=again.policy,
+            place=again.place,
         )
+
+    def once_more(self, again: "Receipt") -> "Receipt":
+        """What a run that took the same file in once more did: of all its rows, what was not new was known already."""
+        known = self.rows - again.accepted - sum(again.quarantined.values())
+        return replace(again, rows=self.rows, already_known=known)
 
     def settled(self, quarantined: Counts) -> "Receipt":
         """This, when of its refused rows only these, by reason, are left: the others have been taken in."""
@@ -103,6 +111,21 @@ class Receipt:
 
 def _sum(a: Counts, b: Counts) -> Counts:
     return dict(Counter(a) + Counter(b) | {k: 0 for k in {**a, **b} if not a.get(k, 0) + b.get(k, 0)})
+
+
+def place_of(path: Path) -> tuple[str, int, int]:
+    """A hash of a file's name (which may be somebody's), its size and time of change; zeros where it is not there."""
+    name = hashlib.sha256(path.name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    try:
+        state = path.stat()
+    except OSError:
+        return name, 0, 0
+    return name, state.st_size, state.st_mtime_ns
+
+
+def shown_name(name: str) -> str:
+    """A file's name as it may be kept: long numbers are left out."""
+    return re.sub(r"\d{11,}[0-9Xx]*", "*", name)
 
 
 def receipts_in(folder: Path) -> list[Receipt]:

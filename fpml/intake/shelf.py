@@ -74,6 +74,9 @@ class Shelf:
         """Puts in its place what is pending of one taking-in; returns the receipt of that alone."""
         parts = sorted((self.receipts / "pending").glob(f"{tag}.*.json"))
         told = [Receipt.from_json(p.read_text(encoding="utf-8")) for p in parts]
+        delivery = tag.partition("~")[0]
+        if not told:  # another run has put it in its place
+            return self.receipt(delivery) or Receipt("", delivery)
         whole = told[0]
         for part in told[1:]:
             whole = whole.plus(part)
@@ -82,13 +85,14 @@ class Shelf:
             for kind in ("refused", "held"):
                 # What an earlier run took apart is told anew, all of it, by this one.
                 self._gather(tag, kind, self._of(whole.delivery, kind))
-            self._mend(whole.mends)
-            again = before is not None and bool(before.runs)
-            kept = before.after(whole) if again and before else whole
-            runs = (*(before.runs if before else ()), tag)
-            self.keep(replace(kept, runs=runs))
-        for path in (*parts, *(self.quarantine / "pending").glob(f"{tag}.*.parquet")):
-            path.unlink()
+            self._mend(whole.mends, whole.sender)
+            earlier = before if before is not None and before.runs else None
+            kept = earlier.after(whole) if earlier else whole
+            whole = earlier.once_more(whole) if earlier else whole
+            self.keep(replace(kept, runs=(*(earlier.runs if earlier else ()), tag)))
+        # The receipts last: by them the next run sees what is left to do.
+        for path in (*(self.quarantine / "pending").glob(f"{tag}.*.parquet"), *parts):
+            path.unlink(missing_ok=True)
         return whole
 
     def pending(self, tag: str, number: int) -> bool:
@@ -151,21 +155,22 @@ class Shelf:
             self.keep(receipt.settled(_counts(left)))
         _replace_or_remove(held.filter(pa.array(waits)), self._of(delivery, "held"))
 
-    def _mend(self, tokens: Iterable[str]) -> None:
-        """Takes away the refused rows, and the waiting facts, that lines of a file of corrections stand for."""
+    def _mend(self, tokens: Iterable[str], sender: str) -> None:
+        """Takes away the refused rows of a sender, and the waiting facts, that lines of its corrections stand for."""
         places = defaultdict(set)
         for token in tokens:
             places[token.partition("-")[0]].add(token)
         for delivery, mine in places.items():
+            receipt = self.receipt(delivery)
+            if receipt is None or receipt.sender != sender:
+                continue
             for kind in ("refused", "held"):
                 path = self._of(delivery, kind)
                 if path.exists():
                     rows = pq.read_table(path, partitioning=None)
                     keep = [str(Place.of(delivery, *p)) not in mine for p in _places(rows)]
                     _replace_or_remove(rows.filter(pa.array(keep, pa.bool_())), path)
-            receipt = self.receipt(delivery)
-            if receipt is not None:
-                self.keep(receipt.put_right(_counts(self.refused(delivery))))
+            self.keep(receipt.put_right(_counts(self.refused(delivery))))
 
     def _of(self, delivery: str, kind: str) -> Path:
         return self.quarantine / (f"{delivery}.parquet" if kind == "refused" else f"{delivery}.{kind}.parquet")

@@ -8,7 +8,7 @@ A file that cannot be read whole is refused whole. No message holds a cell's tex
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -69,6 +69,9 @@ class RawTable(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader found out: `gb18030`, `tab`, `merged_cells` and the like."""
+
+    def filling(self, columns: Collection[int]) -> "RawTable":
+        """The same, whose merged cells are told in every row for these columns only; elsewhere in the first."""
 
     def blocks(self, header: int, *, spare: int = 0, size: int = 200_000) -> Iterator[Block]:
         """The rows below `top[header]` without the empty ones, at most `size` to a block.

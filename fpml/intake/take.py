@@ -23,7 +23,7 @@ from fpml.intake.departments import Office, read_department
 from fpml.intake.pieces import FACTS, Piece
 from fpml.intake.read import fingerprint, is_canonical, read
 from fpml.intake.reasons import ACCEPTED, ALREADY_KNOWN, CORRECTION, NAMES, TAKEN, Codes
-from fpml.intake.receipts import Receipt
+from fpml.intake.receipts import Receipt, place_of, shown_name
 from fpml.intake.register import COLUMNS, Register
 from fpml.intake.shelf import Pending, Shelf, held_facts, refused_rows
 from fpml.intake.sources import Source, is_named, source_of
@@ -99,10 +99,13 @@ class Intake:
         """
         self.shelf.finish(self.ledger)
         found, refused = [], []
+        seen: dict[str, Path] = {}
         for path in paths:
-            key = fingerprint(path)
+            key = ""
             try:
-                found.append(self._delivery(path, key))
+                key = fingerprint(path)
+                if seen.setdefault(key, path) is path:
+                    found.append(self._delivery(path, key))
             except DeliveryError as e:
                 refused.append(self._refuse(path, key, e))
         found.sort(key=lambda d: (not self._of_register(d), d.source.day if d.source else self.today, d.path.name))
@@ -126,14 +129,14 @@ class Intake:
         return [*taken, *refused]
 
     def _delivery(self, path: Path, key: str) -> Delivery:
+        before = self.shelf.receipt(key)
         tag, n = key, 0
-        while self.ledger.has(tag):
+        while self.ledger.has(tag) or (before and tag in before.runs):
             n += 1
             tag = f"{key}~{n}"
-        if not is_named(path) or is_canonical(path):
+        if is_canonical(path) or (not is_named(path) and path.suffix.lower() in (".csv", ".parquet")):
             return Delivery(path, key, None, tag)
         source = source_of(path, self.catalogue, today=self.today)
-        before = self.shelf.receipt(key)
         if before and before.runs and (before.sender, before.month) != (source.sender, source.month):
             problem = f"of another month or department: the same bytes came as {before.file}"
             raise DeliveryError(path.name, problem, "Deliver this one's own.")
@@ -159,6 +162,15 @@ class Intake:
         return Office(self.catalogue, key, self.register)
 
     def _pieces(self, delivery: Delivery) -> Iterator[Piece]:
+        """A file's pieces; where it comes again those of the rows that were refused, and of no others."""
+        pieces = self._all_pieces(delivery)
+        if not delivery.again or self.shelf.receipt(delivery.fingerprint) is None:
+            return pieces
+        refused = self.shelf.refused(delivery.fingerprint)
+        places = set(zip(refused["sheet"].to_pylist(), refused["row"].to_pylist(), strict=True))
+        return (piece.only(places) for piece in pieces)
+
+    def _all_pieces(self, delivery: Delivery) -> Iterator[Piece]:
         if delivery.source is None:
             return (check(rows, self.catalogue, today=self.today) for rows in read(delivery.path))
         reader = read_corrections if delivery.source.corrects else read_department
@@ -192,7 +204,7 @@ class Intake:
         """The receipt of a file that was refused whole; one that was taken in before keeps its own."""
         receipt = replace(self._blank(path, key, source), refused=f"{error.problem}. {error.remedy}")
         before = self.shelf.receipt(key)
-        if before is None or not before.runs:
+        if key and (before is None or not before.runs):
             self.shelf.keep(receipt)
         return receipt
 
@@ -215,6 +227,7 @@ class Intake:
 
     def _append(self, batch: list[_Compared]) -> pa.Table:
         """One try at it; returns what was appended."""
+        batch = [c for c in batch if not self.ledger.has(c.transaction)] or batch
         facts = _together([c.piece.facts for c in batch])
         month = np.concatenate([np.full(c.piece.fault.size, c.delivery.month) for c in batch])
         told = Told(facts, np.concatenate([c.piece.fault for c in batch]), month)
@@ -247,15 +260,12 @@ class Intake:
             notes=piece.notes,
             mends=piece.mends,
         )
-        refused = refused_rows(piece, outcome, fault, delivery.path.name)
+        refused = refused_rows(piece, outcome, fault, shown_name(delivery.path.name))
         return Pending(delivery.tag, part.number, receipt, refused, held_facts(piece, fault))
 
     def _blank(self, path: Path, key: str, source: Source | None) -> Receipt:
-        state = path.stat()
-        told = Receipt(
-            path.name, key, taken_on=str(self.today), policy=self.catalogue.fingerprint,
-            place=(path.name, state.st_size, state.st_mtime_ns),
-        )  # fmt: skip
+        policy, place = self.catalogue.fingerprint, place_of(path)
+        told = Receipt(shown_name(path.name), key, taken_on=str(self.today), policy=policy, place=place)
         if source is None:
             return told
         return replace(
@@ -294,7 +304,8 @@ class Intake:
 
     def _append_held(self, found: list[tuple[str, pa.Table, pa.Table, Codes]]) -> list[Codes]:
         facts = _together([f for _, _, f, _ in found])
-        told = Told(facts, np.concatenate([fault for *_, fault in found]), np.zeros(facts.num_rows, np.int64))
+        month = np.concatenate([np.full(held.num_rows, self._month_of(key)) for key, held, _, _ in found])
+        told = Told(facts, np.concatenate([fault for *_, fault in found]), month)
         outcome = compare(told, self.ledger, self.catalogue)
         kept = _taken(facts, outcome, [(key, held.num_rows) for key, held, _, _ in found])
         if kept.num_rows:
@@ -303,6 +314,11 @@ class Intake:
             self._tell_register(kept)
         edges = np.cumsum([held.num_rows for _, held, _, _ in found])[:-1]
         return np.split(outcome, edges)
+
+    def _month_of(self, delivery: str) -> int:
+        """The month that a delivery tells of, as a number; 0 where it does not say."""
+        receipt = self.shelf.receipt(delivery)
+        return AsOf.parse(receipt.month).month if receipt and receipt.month else 0
 
     def _resolved(self, held: pa.Table) -> tuple[pa.Table, Codes]:
         """Waiting facts with their households, and the reasons left: those still waited for keep theirs."""

@@ -3,8 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from threading import Timer
@@ -50,6 +50,10 @@ class SheetTable:
     merged: tuple[tuple[int, int, int], ...]
     top: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+
+    def filling(self, columns: Collection[int]) -> "SheetTable":
+        """See RawTable."""
+        return replace(self, merged=tuple(m for m in self.merged if m[2] in columns))
 
     def blocks(self, header: int, *, spare: int = 0, size: int = 200_000) -> Iterator[Block]:
         """See RawTable. Below the header, every row of a merged cell has its text; above, merged cells are titles."""

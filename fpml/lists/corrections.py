@@ -41,10 +41,10 @@ def write_corrections(shelf: Shelf, catalogue: Catalogue, folder: Path) -> list[
 
     Those of senders whose rows have all been taken in since are removed. No ID number and no name stands in them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for (sender, department), found in sorted(_refused(shelf).items()):
         month = max(r.month for r, _ in found)
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{sender}-{OUT}-{month}.xlsx"
         how = _HOW.format(returned=f"{sender}-{CORRECTIONS[0]}-{month}_{max(r.day for r, _ in found)}.xlsx")
         half = path.with_suffix(".part")

@@ -72,12 +72,14 @@ def number_in_words(value: float) -> str:
 
 
 def rule_in_words(rule: str, histories: pa.Table, at: int, *, catalogue: Catalogue, language: Language) -> str:
-    """A rule hit with its evidence: the rule, the observed value, the threshold in force."""
+    """A rule hit with its evidence: the rule, the observed value, the threshold in force; of several, what each is."""
     definition = catalogue.rules[rule]
     sign = {"at_least": "≥", "above": ">", "at_most": "≤", "below": "<"}
+    rests_on = evidence(definition, histories, at, catalogue)
     parts = [
-        f"{value_in_words(e.feature, histories, at, catalogue, language)} "
+        (f"{catalogue.describe(e.feature, language)}: " if len(rests_on) > 1 else "")
+        + f"{value_in_words(e.feature, histories, at, catalogue, language)} "
         f"{sign[e.comparison]} {number_in_words(float(e.threshold))}"
-        for e in evidence(definition, histories, at, catalogue)
+        for e in rests_on
     ]
     return f"{definition.name.said(language)} ({'; '.join(parts)})"

@@ -80,7 +80,7 @@ def standing(histories: pa.Table, models: Models, catalogue: Catalogue) -> Stand
             outcome[~np.isnan(first)] = name
             score = np.where(np.isnan(first), score, first)
     fall = next(iter(catalogue.county.outcomes.values())).fall
-    below, known = condition_holds(fall, histories, catalogue.decimals(fall.feature))
+    below, known = condition_holds(fall, histories, catalogue)
     return Standing(outcome, score, probability, below, known, hits(histories, catalogue))
 
 

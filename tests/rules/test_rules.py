@@ -13,7 +13,7 @@ import fpml
 from fpml.catalogue import Catalogue
 
 HERE = Path(__file__).parent
-HEADER = ("household_id", "indicator", "event_date", "known_date", "value", "person_id")
+HEADER = ("household_id", "indicator", "event_date", "known_date", "value", "person_id", "until_date")
 KEYS = {"name", "as_of", "records", "hit"}
 FIRST = ("2015-01-15", "2015-01-31")
 
@@ -40,14 +40,21 @@ def county(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> fp
     root = fpml.init(tmp_path_factory.mktemp("rules") / "county").root
     county = fpml.open(root)
     rows: list[tuple[str, ...]] = []
+    months = sorted({s["as_of"] for _, _, s in SCENARIOS})
+    # Each department tells of something to the end, so that silence means that nothing happened.
+    to_the_end = {i.department: n for n, i in catalogue.indicators.items() if i.flows}.values()
     for name, indicator in catalogue.indicators.items():
         whom = "FIRST-1" if indicator.grain == "person" else ""
-        rows.append(("FIRST", name, *FIRST, str(next(iter(indicator.codes or {1: None}))), whom))
+        rows.append(("FIRST", name, *FIRST, str(next(iter(indicator.codes or {1: None}))), whom, ""))
+        for as_of in months if name in to_the_end else ():
+            rows.append(("FIRST", name, f"{as_of}-15", f"{as_of}-28", "1", whom, ""))
     for household, _, scenario in SCENARIOS:
         if scenario.get("unwatched") != "true":
-            rows.append((household, "members", *FIRST, "3", ""))
+            rows.append((household, "members", *FIRST, "3", "", ""))
         for r in scenario["records"]:
-            rows.append((household, r["indicator"], r["event_date"], r["known_date"], r["value"], ""))
+            person = f"{household}-{r['person']}" if "person" in r else ""
+            told = (r["indicator"], r["event_date"], r["known_date"], r["value"], person, r.get("until_date", ""))
+            rows.append((household, *told))
     with (root / "records.csv").open("w", encoding="utf-8", newline="") as f:
         csv.writer(f).writerows([HEADER, *rows])
     (receipt,) = county.intake([root / "records.csv"], today=date(2024, 6, 30))
@@ -90,11 +97,40 @@ def test_the_evidence_of_a_hit_names_the_value_and_the_threshold(county: fpml.Co
     assert "15,000 元 ≥ 15,000" in said
 
 
+def test_a_hit_in_full_has_its_records_and_why_this_threshold(county: fpml.County) -> None:
+    stay = next(
+        h for h, r, s in SCENARIOS if r == "inpatient_stay" and s["name"] == "formerly poor and exactly 5,000 yuan"
+    )
+    (hit,) = county.evidence(stay, "2023-06", language="en")
+    assert (hit["rule"], hit["deadline"], hit["mark"]) == (
+        "inpatient_stay", "by day 5 of each month", "found in a public source",
+    )  # fmt: skip
+    (test,) = hit["tests"]
+    told = {k: test[k] for k in ("value", "threshold", "inclusive", "in_force_from", "household_type", "unit")}
+    assert told == {
+        "value": "5,000 yuan", "threshold": "5,000", "inclusive": True, "in_force_from": "2020-01-01",
+        "household_type": "formerly poor", "unit": "yuan",
+    }  # fmt: skip
+    assert test["records"] == [
+        {"indicator": "self-paid inpatient cost", "event_date": "2023-05-10", "known_date": "2023-06-05",
+         "value": "5,000 yuan"}
+    ]  # fmt: skip
+
+
+def test_a_corrected_record_behind_a_hit_is_told_as_it_stood_then(county: fpml.County) -> None:
+    said = "corrected down only afterwards, so it stood at that time"
+    household = next(h for h, r, s in SCENARIOS if r == "medical_15000" and s["name"] == said)
+    hit = next(e for e in county.evidence(household, "2023-06", language="en") if e["rule"] == "medical_15000")
+    ((record,),) = ([r["value"] for r in t["records"]] for t in hit["tests"])
+    assert record == "15,000 yuan"
+    assert not [e for e in county.evidence(household, "2023-07") if e["rule"] == "medical_15000"]
+
+
 def told(root: Path, *rows: tuple[str, ...]) -> fpml.County:
     """A county to which only these rows have been told."""
     county = fpml.open(root)
     with (root / "records.csv").open("w", newline="") as f:
-        csv.writer(f).writerows([HEADER, *((*r, "") for r in rows)])
+        csv.writer(f).writerows([HEADER, *((*r, "", "") for r in rows)])
     county.intake([root / "records.csv"], today=date(2024, 6, 30))
     return county
 

@@ -68,10 +68,10 @@ def test_a_key_that_stands_twice_is_told_with_its_second_line(policy: Path) -> N
 
 def test_a_rule_that_stands_twice_is_told(policy: Path) -> None:
     text = (policy / "rules.yaml").read_text(encoding="utf-8")
-    (policy / "rules.yaml").write_text(text + text[text.index("house_unsafe:") :], encoding="utf-8")
+    (policy / "rules.yaml").write_text(text + text[text.index("loan_overdue_30:") :], encoding="utf-8")
     assert [f.split(" @ ")[1] for f in faults(policy)] == [
-        "house_unsafe: the key stands twice. Keep one of the two.",
-        "savings_halved: the key stands twice. Keep one of the two.",
+        "loan_overdue_30: the key stands twice. Keep one of the two.",
+        "loan_overdue_90: the key stands twice. Keep one of the two.",
     ]
 
 
@@ -250,7 +250,7 @@ def test_a_key_that_is_a_list_is_refused(policy: Path) -> None:
         (("rules.yaml", "department: bank", "department: bnk"), "savings_halved.department", "Did you mean `bank`?"),
         (
             ("rules.yaml", "feature: out_of_work__count__3m", "feature: out_of_wrk__count__3m"),
-            "out_of_work_3_months.conditions.0", "Did you mean `out_of_work__count__3m`?",
+            "out_of_work_3_months.all.0", "Did you mean `out_of_work__count__3m`?",
         ),
         (("rules.yaml", "feature: savings_change", "feature: savings_chnge"), "savings_halved", "`savings_change`?"),
         (("county.yaml", "village: village", "village: villag"), "village", "Did you mean `village`?"),
@@ -373,7 +373,7 @@ def test_all_that_is_told_is_named_in_both_languages(catalogue: Catalogue) -> No
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_feature_that_a_reader_meets_can_be_told_in_words_of_its_own(catalogue: Catalogue, language: str) -> None:
-    told = {c.feature for r in catalogue.rules.values() for c in (*r.all, *r.any)} | set(catalogue.model_features())
+    told = {c.feature for r in catalogue.rules.values() for _, c in r.each()} | set(catalogue.model_features())
     said = [catalogue.describe(n, language) for n in told]
     assert all(s and "{" not in s and "__" not in s for s in said)
     assert len(set(said)) == len(said)  # two features that read the same cannot be told apart at the door

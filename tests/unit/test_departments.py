@@ -23,6 +23,7 @@ from fpml.catalogue import Catalogue, Department
 from fpml.errors import InputError, UsageError
 from fpml.intake import REASONS, Receipt
 from fpml.intake.csvs import CsvTable
+from fpml.intake.places import Place
 from fpml.lists import write_corrections
 
 A, B, CHILD = checked("36012119800101123"), checked("36012119820202124"), checked("36012120100303125")
@@ -439,6 +440,88 @@ def test_a_row_withdrawn_stands_no_longer(clerk: Clerk) -> None:
     clerk.stays(GOOD)
     assert clerk.stays(stay(value="作废"), day="2021-03-25").corrected == 1
     assert clerk.desk.ledger.standing(date(2021, 3, 31), "inpatient_self_paid").num_rows == 0
+
+
+def test_the_same_bytes_twice_in_one_run_are_taken_in_once(clerk: Clerk) -> None:
+    first = clerk.file("医保局-住院自付费用-2021-02_2021-02-25.csv", STAYS, GOOD)
+    again = clerk.file("医保局-住院自付费用-2021-02_2021-02-25 (1).csv", STAYS, GOOD)
+    (receipt,) = clerk.desk.office().take([first, again])
+    assert (receipt.accepted, receipt.already_known) == (1, 0)
+    assert clerk.desk.shelf.receipt(receipt.delivery).accepted == 1
+
+
+def test_a_file_taken_in_again_and_again_keeps_counts_that_add_up(clerk: Clerk) -> None:
+    path = clerk.file(
+        "医保局-住院自付费用-2021-02_2021-02-25.csv", STAYS, GOOD, stay(number="无"), stay(number=STRANGER)
+    )
+    first = clerk.desk.take(path)
+    for _ in range(3):
+        again = clerk.desk.take(path)
+        assert (again.rows, again.accepted, again.already_known) == (3, 0, 1)
+        kept = clerk.desk.shelf.receipt(first.delivery)
+        assert (kept.accepted, kept.already_known, sum(kept.quarantined.values())) == (1, 0, 2)
+    clerk.register(member(STRANGER, "HX9"), day="2021-03-13")
+    kept = clerk.desk.shelf.receipt(first.delivery)
+    assert (kept.accepted, kept.already_known, kept.quarantined) == (2, 0, {"not_an_id_number": 1})
+
+
+def test_a_bill_of_a_head_who_moved_since_is_not_told_twice_when_its_file_comes_again(clerk: Clerk) -> None:
+    rows = ((A, "王", "", "2021-02-05", "9", "", ""), ("无", "王", "", "2021-02-05", "9", "", ""))
+    path = clerk.file("医保局-自付医疗费-2021-02_2021-02-25.csv", COSTS, *rows)
+    clerk.desk.take(path)
+    clerk.register(member(A, "HX1", 离开日期="2021-01-31"), member(A, "HX2", 加入日期="2021-02-01"), day="2021-03-13")
+    clerk.desk.take(path)
+    assert clerk.told("medical_self_paid") == [("HX1", date(2021, 2, 5), 900)]
+
+
+def test_two_rows_of_the_later_month_that_contradict_each_other_outdo_nothing(clerk: Clerk) -> None:
+    rows = (stay(),), (stay(value="99"), stay(value="98"))
+    names = ("医保局-住院自付费用-2021-02_2021-03-25.csv", "医保局-住院自付费用-2021-03_2021-03-25.csv")
+    told = clerk.desk.office().take(clerk.file(n, STAYS, *r) for n, r in zip(names, rows, strict=True))
+    assert [r.quarantined for r in told] == [{"conflict": 1}, {"conflict": 2}]
+    assert sum(r.already_known for r in told) == 0
+
+
+def test_a_file_that_cannot_be_opened_does_not_keep_the_others_out(clerk: Clerk) -> None:
+    good = clerk.file("医保局-住院自付费用-2021-02_2021-02-25.csv", STAYS, GOOD)
+    first, second = clerk.desk.office().take([clerk.desk.folder / "nothing.csv", good])
+    assert (first.accepted, "no such file" in second.refused) == (1, True)
+
+
+def test_another_department_cannot_give_up_somebody_elses_rows(clerk: Clerk, tmp_path: Path) -> None:
+    first = clerk.stays(stay(number="无"))
+    token = Place.of(first.delivery, None, 2)
+    header, row = ("更正编号", "处理", *MEMBERS), (str(token), "不再报送", *[""] * len(MEMBERS))
+    path = clerk.file("乡村振兴局-更正-2021-02_2021-03-05.csv", header, row)
+    clerk.desk.office().take([path])
+    assert clerk.desk.shelf.receipt(first.delivery).quarantined == {"not_an_id_number": 1}
+
+
+def test_a_month_to_come_is_no_day(clerk: Clerk) -> None:
+    assert clerk.stays(stay(day="2029年5月"), day="2021-02-25").quarantined == {"event_after_known": 1}
+
+
+def test_an_amount_merged_over_several_rows_is_that_of_the_first(clerk: Clerk) -> None:
+    path = clerk.desk.folder / "医保局-住院自付费用-2021-02_2021-02-25.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet("住院自付费用")
+        sheet.write_row(0, 0, STAYS)
+        sheet.write_row(1, 0, (A, "王", "", "2021-02-03"))
+        sheet.write_row(2, 0, (B, "李", "", "2021-02-03"))
+        sheet.merge_range(1, 4, 2, 4, 900)
+    receipt = clerk.desk.take(path)
+    assert (receipt.accepted, receipt.quarantined) == (1, {"nothing_told": 1})
+    assert clerk.told() == [("HX1", date(2021, 2, 3), 90000)]
+
+
+def test_names_and_numbers_in_the_wrong_place_are_not_kept(clerk: Clerk) -> None:
+    spaced = f"{A[:6]}-{A[6:14]}-{A[14:]}"
+    header = (*STAYS, f"填表人张三{A}")
+    rows = [(*stay(record="张三丰"), ""), (*stay(value=spaced), ""), (*stay(value=f"{A[:6]} {A[6:14]} {A[14:]}"), "")]
+    receipt = clerk.stays(*rows, header=header)
+    assert receipt.quarantined == {"bad_key": 1, "not_a_number": 2}
+    kept = repr(clerk.desk.shelf.refused(receipt.delivery).to_pylist()) + receipt.as_json() + repr(clerk.desk.content())
+    assert not [c for c in ("张三", A, spaced, spaced.replace("-", " ")) if c in kept]
 
 
 def test_another_key_than_the_countys_own_is_refused(clerk: Clerk) -> None:

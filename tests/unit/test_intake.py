@@ -59,11 +59,14 @@ def test_a_folder_in_the_place_of_a_file_is_refused(desk: Any) -> None:
     assert "cannot be opened" in refused_whole(desk, desk.folder / "folder.csv")
 
 
-def test_a_spreadsheet_is_refused_and_the_kinds_that_serve_are_named(desk: Any) -> None:
+def test_a_workbook_whose_name_does_not_say_whose_it_is_is_refused_and_told_how_it_is_named(desk: Any) -> None:
     (desk.folder / "book.xlsx").write_bytes(b"PK")
-    said = refused_whole(desk, desk.folder / "book.xlsx")
-    assert ".csv" in said
-    assert ".parquet" in said
+    assert "医保局-住院-2021-01_2021-01-25" in refused_whole(desk, desk.folder / "book.xlsx")
+
+
+def test_a_file_of_no_known_kind_is_refused(desk: Any) -> None:
+    (desk.folder / "医保局-住院-2021-01_2021-01-25.pdf").write_bytes(b"%PDF-1.7")
+    assert ".csv" in refused_whole(desk, desk.folder / "医保局-住院-2021-01_2021-01-25.pdf")
 
 
 def test_a_missing_column_is_named(desk: Any) -> None:

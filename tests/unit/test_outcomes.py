@@ -96,5 +96,5 @@ def test_dated_threshold_is_the_one_in_force_at_each_rows_as_of(catalogue: Catal
         feature="income", below=[{"from": "2020-01-01", "value": 1}, {"from": "2020-03-31", "value": 3}]
     )  # type: ignore[arg-type,list-item]
     histories = table({"a": {0: 2.0, 1: 2.0, 2: 2.0, 3: 2.0}})
-    held, _ = condition_holds(condition, histories, 0)
+    held, _ = condition_holds(condition, histories, catalogue)
     assert held.tolist() == [False, False, True, True]
