@@ -35,7 +35,7 @@ check: setup
 	$(BIN)/lint-imports
 
 pytest: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 panel: setup
 	@test -n "$(PANEL)" || { echo "Say where the panel lies: make panel PANEL=DIR"; exit 2; }

@@ -69,7 +69,8 @@ _NUMBER = re.compile(
 )
 _PLAIN_KEY = r"^[A-Za-z0-9\-_/.:#()]{1,64}$"
 # A digit at least: words alone are more likely a name that slid into the wrong column.
-_KEY = r"^[A-Za-z\p{Han}\-_/.:#()]{0,63}[0-9][A-Za-z0-9\p{Han}\-_/.:#()]{0,63}$"
+_KEY = r"^[A-Za-z\p{Han}\-_/.:#()]*[0-9][A-Za-z0-9\p{Han}\-_/.:#()]*$"
+_LONGEST_KEY = 64
 _PLAIN_WORD = "^[!-&(-~]+$"
 _UNSEEN = r"[\p{Cc}\p{Cf}]+"
 _BLANK = re.compile(f"[{BLANKS}]+")
@@ -172,13 +173,14 @@ def plain(cells: Cells) -> pa.StringArray:
 
 
 def keys(cells: Cells) -> Keys:
-    """Record numbers and codes of households: letters, digits, Chinese characters and -_/.:#(), 64 at most.
+    """Record numbers and codes of households: letters, digits (one at least), Chinese characters and -_/.:#(), 64 at most.
 
     One that holds an ID number is at fault: those are never kept.
     """
     text = mended(strings(cells), _PLAIN_KEY, tidy)
     text = pc.replace_substring_regex(text, r"^([0-9]+)\.0$", r"\1")
-    sound = bools(pc.match_substring_regex(text, _KEY))
+    short = bools(pc.less_equal(pc.utf8_length(text), _LONGEST_KEY))
+    sound = bools(pc.match_substring_regex(text, _KEY)) & short
     fault = np.where(sound | bools(pc.is_null(text)), 0, _BAD_KEY).astype(np.int8)
     at = np.flatnonzero(sound)
     fault[at[holds_id_number(text.take(pa.array(at)))]] = _ID_NUMBER_AS_KEY
