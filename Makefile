@@ -48,6 +48,9 @@ bench: setup
 	$(BIN)/python benchmarks/ledger.py
 	$(BIN)/python benchmarks/simulate.py
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/intake.py
+	$(BIN)/python benchmarks/intervals.py
+	$(BIN)/python benchmarks/review.py
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --no-emit-index-url --no-annotate --upgrade --quiet -o constraints.txt

@@ -27,7 +27,7 @@ import fpml
 from fpml.dates import AsOf
 from fpml.features import matrix
 from fpml.measure import baselines, interval
-from fpml.rules import hits
+from fpml.rules import any_hit, hits, pushed
 from fpml.simulate import Dials, Foresight, Plan, load_profile
 
 Floats = npt.NDArray[np.float64]
@@ -70,6 +70,7 @@ class Known:
     village: Ints
     household: npt.NDArray[np.object_]
     rules: dict[str, Bools]
+    listed: Bools  # by any rule that a department pushes
     income: Floats
     pushed: Bools  # by the county itself in the half year before
 
@@ -78,7 +79,8 @@ class Known:
         rows = np.flatnonzero(np.isin(self.as_of, months))
         rules = {k: v[rows] for k, v in self.rules.items()}
         columns = (self.x, self.y, self.as_of, self.village, self.household)
-        return Known(*(c[rows] for c in columns), rules, self.income[rows], self.pushed[rows])
+        rest = (self.listed, self.income, self.pushed)
+        return Known(*(c[rows] for c in columns), rules, *(c[rows] for c in rest))
 
 
 def known(world: World, households: int, seed: int, folder: Path) -> tuple[Known, Plan, fpml.County]:
@@ -120,28 +122,28 @@ def _beside(histories: pa.Table, truth: Truth, catalogue: Any) -> Known:
     as_of = pd.to_datetime(histories["as_of"].to_pandas())
     month = (as_of.dt.year * 12 + as_of.dt.month - 1).to_numpy() - FIRST.month
     at = pd.Index(truth.households).get_indexer(household)
-    risk, falls, village, pushed = (np.zeros(month.size, t) for t in (bool, bool, np.int64, bool))
+    risk, falls, village, of_county = (np.zeros(month.size, t) for t in (bool, bool, np.int64, bool))
     for m in np.unique(month):
         rows = np.flatnonzero((month == m) & (at >= 0))
         who = at[rows]
         there, fell = truth.falls(m)
         risk[rows], falls[rows], village[rows] = there[who], fell[who], truth.village[who, m]
         # The county's own pushes of the half year before.
-        pushed[rows] = truth.pushed[who, max(m - 5, 0) : m + 1].any(axis=1)
+        of_county[rows] = truth.pushed[who, max(m - 5, 0) : m + 1].any(axis=1)
     rows = np.flatnonzero(risk)
     x = matrix(histories, catalogue.model_features(), catalogue, rows=rows)
     rules = {k: np.asarray(v)[rows] for k, v in hits(histories, catalogue).items()}
+    listed = any_hit({n: rules[n] for n in pushed(catalogue)}, rows.size)
     income = matrix(histories, ["income"], catalogue, rows=rows)[:, 0].astype(float)
-    return Known(x, falls[rows], month[rows], village[rows], household[rows], rules, income, pushed[rows])
+    return Known(x, falls[rows], month[rows], village[rows], household[rows], rules, listed, income, of_county[rows])
 
 
 def scores(seen: Known, train: Known) -> dict[str, Floats]:
     """Each method's score of the rows seen: the rules, one column, and two models learnt from earlier rows."""
     y = train.y.astype(np.int64)
-    any_rule = np.any(list(seen.rules.values()), axis=0).astype(float)
     return {
         **{f"rule: {name}": hit.astype(float) for name, hit in seen.rules.items()},
-        "any rule": any_rule,
+        "any rule": seen.listed.astype(float),
         "the county's own pushes": seen.pushed.astype(float),
         "recorded income against the line": -np.nan_to_num(seen.income, nan=float(np.nanmedian(seen.income))),
         "logistic regression": baselines.logistic_regression(train.x, y, seen.x),

@@ -14,11 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from fpml import month, review
-from fpml.catalogue import Language
+from fpml.catalogue import Language, read_proposals
 from fpml.county import County, open_county
 from fpml.dates import AsOf
 from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, InputError, NotYetError
 from fpml.intake import Receipt
+from fpml.lookback import TIMES, read_audit
 from fpml.screen import Screen
 from fpml.simulate import Dials, Foresight, Plan, Style, load_profile
 from fpml.workspace import init
@@ -92,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--first", metavar="YYYY-MM", help="the first origin")
     sub = command("month", _month, "the monthly batch: intake, histories, hits, scores, reasons, list")
     sub.add_argument("as_of", metavar="YYYY-MM")
+    sub = command("review", _review, "model hits held against rule hits: a page, the same as JSON, and what-if")
+    sub.add_argument("as_of", metavar="YYYY-MM", help="the last month looked at")
+    sub.add_argument("--months", type=int, default=1, metavar="N", help="so many months up to it (default: 1)")
+    sub.add_argument("--what-if", metavar="FILE", help="proposals as in policy/review.yaml: only these are answered")
+    sub.add_argument("--audit", metavar="FILE", help="CSV: household_id, as_of, probability, confirmed")
+    sub.add_argument("--draws", type=int, default=TIMES, metavar="N", help=f"villages are drawn so often ({TIMES})")
     sub = command("explain", _explain, "one household's history, hits, score and reasons")
     sub.add_argument("household", metavar="HOUSEHOLD")
     sub.add_argument("--as-of", required=True, metavar="YYYY-MM")
@@ -241,6 +248,31 @@ def _month(a: argparse.Namespace) -> int:
     table.add_row("→", str(published.folder))
     _say(a, answer, table)
     return status
+
+
+def _review(a: argparse.Namespace) -> None:
+    county = _open(a)
+    asked = {"months": a.months, "times": a.draws}
+    if a.what_if:
+        _what_if(a, county, asked)
+        return
+    audit = None if a.audit is None else read_audit(Path(a.audit))
+    told = county.review(a.as_of, **asked, audit=audit)
+    language: Language = a.lang or county.catalogue.county.language
+    pages = county.write_review(told, language)
+    answer = {**told.as_json(), "files": [str(p) for p in pages]}
+    words = Group(review.figures_table(told, language), Text("\n".join(map(str, pages))))
+    _say(a, answer, words, wide=True)
+
+
+def _what_if(a: argparse.Namespace, county: County, asked: dict[str, Any]) -> None:
+    """The answers to a file of proposals, one table each."""
+    proposals = read_proposals(Path(a.what_if), county.catalogue)
+    ready = county.what_if(a.as_of, **asked)
+    answers = {name: ready.ask(proposal) for name, proposal in proposals.items()}
+    language: Language = a.lang or county.catalogue.county.language
+    tables = [review.answer_table(x, language) for x in answers.values()]
+    _say(a, {k: x.as_json() for k, x in answers.items()}, Group(*tables), wide=True)
 
 
 def _explain(a: argparse.Namespace) -> None:

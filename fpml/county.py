@@ -21,7 +21,9 @@ from fpml.households import LINKED_FORMAT, Linked, cohort, linked
 from fpml.inbox import Inbox
 from fpml.intake import Receipt
 from fpml.ledger import Ledger, shard_of
+from fpml.lookback import TIMES, Lookback
 from fpml.progress import Progress, silent
+from fpml.review import Review, Study, WhatIf, asking, written
 from fpml.risk import ModelDefinition, RiskModel, contributions, fit, load_definition
 from fpml.rules import hits
 from fpml.simulate import Foresight, Places, Plan, Style, begin, foresee, simulate
@@ -207,16 +209,18 @@ class County:
         return frame
 
     def hits(self, as_of: str | AsOf) -> pd.DataFrame:
-        """One row per household and rule that hits it at an as-of: whose rule, how grave, by when, its evidence."""
+        """One row per household and rule that hits it at an as-of: whose rule, its channel, how grave, by when, why."""
         histories, lang = self.at(as_of), self.catalogue.county.language
         found = []
         for name, held in hits(histories, self.catalogue).items():
             rule = self.catalogue.rules[name]
-            about = rule.department, rule.severity, lists.deadline_in_words(rule, self.catalogue, lang)
+            by_when = lists.deadline_in_words(rule, self.catalogue, lang)
+            about = rule.department, rule.channel, rule.severity, by_when
             for r in np.flatnonzero(held):
                 household = histories["household_id"][int(r)].as_py()
                 found.append((household, name, *about, self._rule(name, histories, int(r))))
-        return pd.DataFrame(found, columns=["household_id", "rule", "department", "severity", "deadline", "evidence"])
+        columns = ["household_id", "rule", "department", "channel", "severity", "deadline", "evidence"]
+        return pd.DataFrame(found, columns=columns)
 
     def evidence(
         self, household: str, as_of: str | AsOf, *, language: Language | None = None
@@ -268,6 +272,50 @@ class County:
             "counts": counts.to_dict("index"),
         }
         return frame
+
+    @property
+    def lookback(self) -> Lookback:
+        """Its months that have been, as reviews need them."""
+        space, catalogue = self.workspace, self.catalogue
+        return Lookback(space, catalogue, self.ledger, self.histories, self.models, self.progress)
+
+    def study(
+        self, last: str | AsOf, *, months: int = 1, times: int = TIMES, audit: pd.DataFrame | None = None
+    ) -> Study:
+        """What a review of the months up to `last` is counted from: rules and model side by side, and what came.
+
+        `times`: draws of villages behind each interval; `audit`: one row a household drawn at an as-of, with the
+        probability of it and whether it was confirmed. Raises NotYetError where no model had been trained by then.
+        """
+        month = AsOf.parse(last)
+        if months < 1 or times < 2:
+            raise UsageError("review", f"{months} months, {times} draws", "Ask for a month and two draws at the least.")
+        if self.as_ofs(month)[-1] != month:
+            raise NotYetError(f"review {month}", "no as-of of the ledger", f"It reaches {self.as_ofs()[-1]}.")
+        return self.lookback.study(self.as_ofs(month)[-months:], times=times, audit=audit)
+
+    def review(
+        self, last: str | AsOf, *, months: int = 1, times: int = TIMES, audit: pd.DataFrame | None = None
+    ) -> Review:
+        """Model hits held against rule hits over the months up to `last`: see `fpml.review`."""
+        return self.lookback.review(self.study(last, months=months, times=times, audit=audit))
+
+    def keep_scores(self, as_of: str | AsOf) -> None:
+        """Keeps on disk what an as-of's list is ranked by, for reviews of many months; nothing without a model."""
+        month = AsOf.parse(as_of)
+        if models := self.models(month):
+            self.lookback.scores(month, models)
+
+    def write_review(self, told: Review, language: Language | None = None) -> tuple[Path, Path]:
+        """Writes a review as one page and as JSON into the reports, each in one step; where they lie."""
+        name = f"review-{told.about['as_of']}" + (f"-{told.about['as_ofs']}m" if told.about["as_ofs"] != 1 else "")
+        page, figures = (self.workspace.reports / f"{name}.{kind}" for kind in ("html", "json"))
+        text = json.dumps(told.as_json(), ensure_ascii=False, indent=1)
+        return written(page, told.html(language or self.catalogue.county.language)), written(figures, text)
+
+    def what_if(self, last: str | AsOf, *, months: int = 24, times: int = 200) -> WhatIf:
+        """The months up to `last`, ready to be asked what another policy would have found."""
+        return asking(self.study(last, months=months, times=times))
 
     def definition(self, model: str) -> ModelDefinition:
         """A model's definition from models/*.yaml."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fpml.catalogue import Catalogue, Condition, Every, Rule
+from fpml.catalogue import DEPARTMENT, Catalogue, Channel, Condition, Every, Rule
 from fpml.households import InForce, alternative_holds, condition_holds, hold_together, in_force
 
 Bools = npt.NDArray[np.bool_]
@@ -38,11 +38,11 @@ class Evidence:
 
 def hits(histories: pa.Table, catalogue: Catalogue) -> dict[str, Bools]:
     """For each rule, which history rows it hits. The threshold is the one in force at the row's as-of."""
-    return {name: _hit(rule, histories, catalogue) for name, rule in catalogue.rules.items()}
+    return {name: hit(rule, histories, catalogue) for name, rule in catalogue.rules.items()}
 
 
-def _hit(rule: Rule, histories: pa.Table, catalogue: Catalogue) -> Bools:
-    """Which rows a rule hits; none of an as-of at which it was not in force."""
+def hit(rule: Rule, histories: pa.Table, catalogue: Catalogue) -> Bools:
+    """Which history rows a rule hits; none of an as-of at which it was not in force."""
     as_of = histories["as_of"].cast(pa.int32()).to_numpy()
     now = (as_of >= _day(rule.from_ or date.min)) & (as_of <= _day(rule.until or date.max))
     if now.all():
@@ -55,6 +55,17 @@ def _hit(rule: Rule, histories: pa.Table, catalogue: Catalogue) -> Bools:
 def _day(day: date) -> int:
     """Days since 1970."""
     return day.toordinal() - date(1970, 1, 1).toordinal()
+
+
+def pushed(catalogue: Catalogue) -> tuple[str, ...]:
+    """The departments' rules whose hits list a household by themselves."""
+    return of_channel(catalogue, DEPARTMENT)
+
+
+def of_channel(catalogue: Catalogue, channel: Channel) -> tuple[str, ...]:
+    """The rules of one line into the list whose hits list a household by themselves."""
+    push = catalogue.county.pushed
+    return tuple(n for n, r in catalogue.rules.items() if r.channel == channel and r.lists(push))
 
 
 def any_hit(hit: dict[str, Bools], rows: int) -> Bools:

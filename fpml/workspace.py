@@ -85,6 +85,11 @@ class Workspace:
         return self.root / "data" / "lists"
 
     @property
+    def scores(self) -> Path:
+        """What each as-of's list was ranked by, one file each; for reviews of many months."""
+        return self.root / "data" / "scores"
+
+    @property
     def cache(self) -> Path:
         """What was worked out and can be worked out again; may be deleted at any time."""
         return self.root / "data" / "cache"

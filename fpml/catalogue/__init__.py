@@ -13,12 +13,24 @@ from fpml.catalogue.deliveries import (
     layouts,
     plain_header,
 )
-from fpml.catalogue.load import load
+from fpml.catalogue.load import load, read_proposals
 from fpml.catalogue.model import HEADS, LINE, Catalogue, Wording, heads_feature, references
+from fpml.catalogue.reviewing import (
+    Allocation,
+    Colouring,
+    Grouping,
+    Proposal,
+    Reviewing,
+    proposal_faults,
+    rules_as_proposed,
+)
 from fpml.catalogue.thresholds import by_region
 from fpml.catalogue.types import (
+    CHANNELS,
+    DEPARTMENT,
     EVER,
     OTHERS,
+    Channel,
     Check,
     Condition,
     Conditions,
@@ -30,6 +42,7 @@ from fpml.catalogue.types import (
     Every,
     Feature,
     FeatureSet,
+    Group,
     Indicator,
     Language,
     MonitoringLine,
@@ -43,9 +56,11 @@ from fpml.catalogue.types import (
 )
 
 __all__ = [
-    "EVER", "HEADS", "LINE", "OF_HOUSEHOLD", "OF_PERSON", "OTHERS", "SPARE", "WITHDRAWN", "Catalogue", "Check",
-    "Column", "Condition", "Conditions", "County", "Coverage", "DatedValue", "Deadline", "DeliveryName", "Department",
-    "Derived", "Every", "Feature", "FeatureSet", "Indicator", "Item", "Language", "Layout", "MonitoringLine",
-    "OutcomeDefinition", "Rule", "Severity", "Steps", "Table", "Window", "Wording", "Words", "by_region",
-    "heads_feature", "layouts", "load", "plain_header", "references",
+    "CHANNELS", "DEPARTMENT", "EVER", "HEADS", "LINE", "OF_HOUSEHOLD", "OF_PERSON", "OTHERS", "SPARE", "WITHDRAWN",
+    "Allocation", "Catalogue", "Channel", "Check", "Colouring", "Column", "Condition", "Conditions", "County",
+    "Coverage", "DatedValue", "Deadline", "DeliveryName", "Department", "Derived", "Every", "Feature", "FeatureSet",
+    "Group", "Grouping",
+    "Indicator", "Item", "Language", "Layout", "MonitoringLine", "OutcomeDefinition", "Proposal", "Reviewing", "Rule",
+    "Severity", "Steps", "Table", "Window", "Wording", "Words", "by_region", "heads_feature", "layouts", "load",
+    "plain_header", "proposal_faults", "read_proposals", "references", "rules_as_proposed",
 ]  # fmt: skip

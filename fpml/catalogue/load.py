@@ -10,13 +10,14 @@ from fpml.catalogue.deliveries import Department, layout_faults
 from fpml.catalogue.expand import AGAINST, IN_LINES, conditions, coverage, expand
 from fpml.catalogue.files import parse
 from fpml.catalogue.model import Catalogue, Wording
+from fpml.catalogue.reviewing import Proposal, Reviewing, proposal_faults
 from fpml.catalogue.thresholds import table_faults
 from fpml.catalogue.types import Check, County, Derived, Indicator, Language, Name, Rule, Words
 from fpml.errors import Fault, PolicyError, did_you_mean
 
 FILES = ("departments.yaml", "indicators.yaml", "features.yaml", "rules.yaml", "county.yaml")
-# A policy may come without it.
-CHECKS = "quality.yaml"
+# A policy may come without these.
+CHECKS, REVIEW = "quality.yaml", "review.yaml"
 Departments = Mapping[str, Department]
 Indicators = Mapping[str, Indicator]
 
@@ -24,7 +25,7 @@ Indicators = Mapping[str, Indicator]
 def load(folder: Path, defaults: Path) -> Catalogue:
     """The catalogue of a policy folder; wording that the folder lacks comes from the default profile.
 
-    A folder without quality.yaml has no checks.
+    A folder without quality.yaml has no checks, one without review.yaml no groups and no proposals.
 
     Raises PolicyError with every fault of the first kind met: those inside each file, then those between files.
     """
@@ -44,13 +45,15 @@ def load(folder: Path, defaults: Path) -> Catalogue:
     derived: Mapping[str, Derived] = read("features.yaml", dict[Name, Derived] | None)
     rules: Mapping[str, Rule] = read("rules.yaml", dict[Name, Rule] | None)
     county: County = read("county.yaml", County)
-    spare = [CHECKS] if (folder / CHECKS).is_file() else []
-    checks: Mapping[str, Check] = read(CHECKS, dict[Name, Check] | None) if spare else {}
+    spare = [f for f in (CHECKS, REVIEW) if (folder / f).is_file()]
+    checks: Mapping[str, Check] = read(CHECKS, dict[Name, Check] | None) if CHECKS in spare else {}
+    review: Reviewing = (read(REVIEW, Reviewing) if REVIEW in spare else None) or Reviewing()
     wording: dict[Language, Wording] = {lang: read(f"wording.{lang}.yaml", Wording) for lang in languages}
     if faults:
         raise PolicyError(faults)
-    asked = list(conditions(rules, checks, county))
+    asked = [*conditions(rules, checks, county), *review.conditions()]
     faults.extend(_between_files(departments, indicators, rules, county))
+    faults.extend(review.faults(rules, departments))
     faults.extend(f for where, c in asked for f in table_faults(where, c, county))
     features = expand(indicators, derived, county, asked)
     ordered = features.ordered(county) if not features.faults else {}
@@ -64,6 +67,7 @@ def load(folder: Path, defaults: Path) -> Catalogue:
         coverage=MappingProxyType(coverage(indicators, features.features.values())),
         rules=MappingProxyType(dict(rules)),
         checks=MappingProxyType(dict(checks)),
+        review=review,
         county=county,
         wording=MappingProxyType(wording),
         fingerprint=fingerprint([_place(folder, defaults, f) for f in (*FILES, *spare, *home)]),
@@ -80,6 +84,24 @@ def load(folder: Path, defaults: Path) -> Catalogue:
             [Fault("county.yaml @ watched", problem, "Choose one of the register's, or a window `ever`.")]
         )
     return whole
+
+
+def read_proposals(path: Path, catalogue: Catalogue) -> dict[str, Proposal]:
+    """The proposals of a file, by name, written as in review.yaml; raises PolicyError with every fault."""
+    told: dict[str, Proposal] = parse(path, dict[Name, Proposal]) or {}
+    faults: list[Fault] = []
+    for name, proposal in told.items():
+        where = f"{path.name} @ {name}"
+        faults += proposal_faults(where, proposal, catalogue.rules, catalogue.departments)
+        for key, rule in proposal.adding.items():
+            for place, condition in rule.each():
+                if condition.feature not in catalogue.names():
+                    problem = f"unknown feature `{condition.feature}`"
+                    remedy = did_you_mean(condition.feature, catalogue.names())
+                    faults.append(Fault(f"{where}.adding.{key}.{place}", problem, remedy))
+    if faults:
+        raise PolicyError(faults)
+    return told
 
 
 def fingerprint(files: Iterable[Path]) -> str:

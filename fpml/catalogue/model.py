@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from fpml.catalogue.deliveries import Department
+from fpml.catalogue.reviewing import Reviewing
 from fpml.catalogue.types import (
     EVER,
     Check,
@@ -73,6 +74,7 @@ class Catalogue:
     coverage: Mapping[str, Coverage]
     rules: Mapping[str, Rule]
     checks: Mapping[str, Check]
+    review: Reviewing
     county: County
     wording: Mapping[Language, Wording]
     fingerprint: str

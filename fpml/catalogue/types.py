@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (  # fmt: skip
     BaseModel,
@@ -406,6 +406,9 @@ class Deadline(Policy):
 
 
 Severity = Literal["high", "middle", "low"]
+Channel = Literal["department", "declared", "walked"]
+DEPARTMENT: Channel = "department"
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 
 class Rule(Conditions):
@@ -413,9 +416,12 @@ class Rule(Conditions):
 
     `notice`: whose rule it is, in the words of its source; `note`: where records do not say what the rule asks, how it
     is held against them. `severity` is ours. `from` and `until` (its last day): when the rule itself was in force.
+    `channel`: by which of the three lines the household comes into the list: a department's data, its own declaration,
+    a cadre's walk.
     """
 
     department: str
+    channel: Channel = DEPARTMENT
     cause: str = "other"
     severity: Severity = "middle"
     deadline: Deadline | None = None
@@ -431,6 +437,10 @@ class Rule(Conditions):
         if self.from_ and self.until and self.until < self.from_:
             raise ValueError("`until` before `from`; mend one of the two")
         return self
+
+    def lists(self, pushed: tuple[Severity, ...]) -> bool:
+        """Whether a hit lists its household: always what was declared or found, a department's where it is pushed."""
+        return self.channel != DEPARTMENT or self.severity in pushed
 
 
 class Check(Conditions):
@@ -498,7 +508,8 @@ class County(Policy):
     """The calendar, the cohort, the capacity and the words of one place.
 
     `membership` names the status that says which household a person belongs to. `cohort`: as what a watched household
-    is watched, the first group that holds; those in monitoring are a group of their own.
+    is watched, the first group that holds; those in monitoring are a group of their own. `pushed`:
+    departments' rules of these severities list a household by themselves; hits of the others are told beside.
     """
 
     name: Words
@@ -510,5 +521,6 @@ class County(Policy):
     cohort: dict[Name, Group] = Field(default_factory=dict)
     village: str
     visits: int = Field(ge=1)
+    pushed: tuple[Severity, ...] = ("high", "middle", "low")
     line: MonitoringLine
     outcomes: dict[Name, OutcomeDefinition] = Field(min_length=1)

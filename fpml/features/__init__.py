@@ -1,7 +1,7 @@
 """Histories: what was known of each watched household at each as-of, as features."""
 
 from fpml.features.behind import Behind, records_behind
-from fpml.features.build import KEY, Asked, as_of_months, histories, matrix, natural, one_by_one
+from fpml.features.build import KEY, Asked, Run, as_of_months, histories, matrix, natural, one_by_one
 from fpml.features.reach import Reach
 from fpml.features.records import COLUMNS, Records, from_ledger
 
@@ -12,6 +12,7 @@ __all__ = [
     "Behind",
     "Reach",
     "Records",
+    "Run",
     "as_of_months",
     "from_ledger",
     "histories",

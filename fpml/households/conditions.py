@@ -82,18 +82,26 @@ def condition_holds(condition: Condition, histories: pa.Table, catalogue: Any) -
 
 
 def in_force(condition: Condition, histories: pa.Table, catalogue: Any) -> Iterator[tuple[Bools, InForce]]:
-    """Each threshold that is in force for some rows, with these rows: by as-of, household type and region."""
+    """Each threshold that is in force for some rows, with these rows: by as-of, household type and region.
+
+    Raises InputError where a row's as-of lies before the earliest dated value.
+    """
     as_of = histories["as_of"].cast(pa.int32()).to_numpy()
     every = np.ones(as_of.size, bool)
     for part in _parts(condition.threshold, every, histories, catalogue):
         if isinstance(part.threshold, Decimal):
             yield part.rows, InForce(part.threshold, None, part.household_type, part.region)
             continue
-        for day in np.unique(as_of[part.rows]):
-            when = pa.scalar(int(day), pa.int32()).cast(pa.date32()).as_py()
-            found = threshold_on(condition.feature, part.threshold, when)
-            told = replace(found, household_type=part.household_type, region=part.region)
-            yield part.rows & (as_of == day), told
+        steps = part.threshold
+        if part.rows.any():
+            earliest = pa.scalar(int(as_of[part.rows].min()), pa.int32()).cast(pa.date32()).as_py()
+            threshold_on(condition.feature, steps, earliest)
+        begins = np.array([(v.from_ - date(1970, 1, 1)).days for v in steps])
+        step = np.searchsorted(begins, as_of, side="right") - 1
+        for n, dated in enumerate(steps):
+            rows = part.rows & (step == n)
+            if rows.any():
+                yield rows, InForce(dated.value, dated.from_, part.household_type, part.region)
 
 
 def _parts(threshold: Decimal | Steps | Table, rows: Bools, histories: pa.Table, catalogue: Any) -> Iterator[_Part]:

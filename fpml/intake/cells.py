@@ -173,7 +173,7 @@ def plain(cells: Cells) -> pa.StringArray:
 
 
 def keys(cells: Cells) -> Keys:
-    """Record numbers and codes of households: letters, digits (one at least), Chinese characters and -_/.:#(), 64 at most.
+    """Record numbers and codes of households: letters, digits (one at least), Han and -_/.:#(), 64 at most.
 
     One that holds an ID number is at fault: those are never kept.
     """

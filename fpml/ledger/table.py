@@ -10,6 +10,7 @@ it.
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +25,7 @@ from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transactio
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
+from fpml.dates import months_of
 from fpml.errors import LedgerChangedError, LedgerError, NotYetError
 from fpml.ledger.facts import (
     SCHEMA,
@@ -242,11 +244,20 @@ class Ledger:
             raise NotYetError("ledger", "it holds no records", "Take in a delivery first.")
         return pc.min(actions["min.known_date"]).as_py(), pc.max(actions["max.known_date"]).as_py()
 
+    def known_by_month(self) -> dict[int, int]:
+        """How many versions became known in each month."""
+        found: Counter[int] = Counter()
+        for path in self.paths:
+            months = months_of(self._file(path, ["known_date"])["known_date"].to_numpy())
+            found.update(dict(zip(*(x.tolist() for x in np.unique(months, return_counts=True)), strict=True)))
+        return dict(found)
+
     def standing(self, day: date, indicator: str) -> pa.Table:
         """The latest version, known by a day, of every record of an indicator; withdrawn ones are left out."""
-        table = self.everything()
-        wanted = pc.and_(pc.equal(table["indicator"], indicator), pc.less_equal(table["known_date"], pa.scalar(day)))
-        table = table.filter(wanted)
+        table = self.of_indicator(indicator, [n for n in _AS_READ.names if n != "indicator"])
+        of_it = pa.array([indicator] * table.num_rows, pa.string())
+        table = table.append_column("indicator", of_it).select(_AS_READ.names).cast(_AS_READ)
+        table = table.filter(pc.less_equal(table["known_date"], pa.scalar(day)))
         chosen = table.take(pa.array(latest(table["fact"].to_numpy(), days(table["known_date"]))))
         return chosen.filter(pc.is_valid(chosen["value"]))
 

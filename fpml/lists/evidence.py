@@ -30,6 +30,7 @@ def hit_in_full(
         "rule": name,
         "sentence": rule.name.said(language),
         "department": catalogue.departments[rule.department].name.said(language),
+        "channel": words[f"channel_{rule.channel}"],
         "cause": rule.cause,
         "severity": words[f"severity_{rule.severity}"],
         "deadline": deadline_in_words(rule, catalogue, language),

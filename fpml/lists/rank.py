@@ -1,4 +1,4 @@
-"""Rule hits and scores -> one ranked row for each household to visit. A rule hit always lists; the model adds."""
+"""Rule hits and scores -> one ranked row for each household to visit. A hit of a line always lists; the model adds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,27 +8,34 @@ import numpy.typing as npt
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+# The line of the departments' rules; the other lines bear the names of their channels.
+RULE = "rule"
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """Positions of the listed rows, in rank order, and by whom each was listed (rule, model or both)."""
+    """Positions of the listed rows, in rank order, and by whom each was listed.
+
+    By rule (a department's), model or both; by declared or walked where neither of these points at the household.
+    """
 
     rows: npt.NDArray[np.int64]
     listed_by: tuple[str, ...]
     excess: int
 
 
-def rank(score: Floats, already: Bools, hit: Bools, *, visits: int) -> Ranked:
-    """The list of one as-of: every rule hit, and the highest scores (NaN: not at risk) as far as visits reach.
+def rank(score: Floats, already: Bools, lines: Mapping[str, Bools], *, visits: int) -> Ranked:
+    """The list of one as-of: whom a line lists, and the highest scores (NaN: not at risk) as far as visits reach.
 
-    Those already below the line come first, then falling score; among equals the order of the rows (households
-    ascending) decides. `excess` says how many rule hits there are beyond the visits at hand.
+    `lines`: who is listed whatever the score, by line: `rule` (departments' rules), declared, walked. Those already
+    below the line come first, then falling score; among equals the order of the rows (households ascending) decides.
+    `excess` says how many of the lines' households there are beyond the visits at hand.
     """
+    hit = np.logical_or.reduce([np.zeros(score.size, bool), *lines.values()])
     number_of_hits = int(hit.sum())
     scored = np.flatnonzero(~np.isnan(score))
     best = scored[np.argsort(-score[scored], kind="stable")]
-    # The model's own list, as if it stood alone, says who is listed by both; what rule hits leave over is added to.
+    # The model's own list, as if it stood alone, says who is listed by both; what the lines leave over is added to.
     own = np.zeros(score.size, bool)
     own[best[:visits]] = True
     added = best[~hit[best]][: max(0, visits - number_of_hits)]
@@ -37,8 +44,15 @@ def rank(score: Floats, already: Bools, hit: Bools, *, visits: int) -> Ranked:
     rows = np.flatnonzero(listed)
     order = np.lexsort((rows, -np.nan_to_num(score[rows], nan=-1.0), ~already[rows]))
     rows = rows[order]
-    by = tuple(("both" if own[r] else "rule") if hit[r] else "model" for r in rows)
-    return Ranked(rows, by, max(0, number_of_hits - visits))
+    return Ranked(rows, tuple(_by(int(r), own, lines) for r in rows), max(0, number_of_hits - visits))
+
+
+def _by(row: int, own: Bools, lines: Mapping[str, Bools]) -> str:
+    """By whom a row is listed. All its hits are told beside: what was declared is not lost where a rule hits too."""
+    hit = [line for line, held in lines.items() if held[row]]
+    if RULE in hit:
+        return "both" if own[row] else RULE
+    return hit[0] if hit and not own[row] else "model"
 
 
 def hit_names(hits: Mapping[str, Bools], row: int) -> tuple[str, ...]:

@@ -10,15 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from fpml.catalogue import Catalogue, Language
+from fpml.catalogue import CHANNELS, DEPARTMENT, Catalogue, Language
 from fpml.dates import AsOf
 from fpml.features import as_of_months, matrix
 from fpml.households import condition_holds
-from fpml.lists.rank import Bools, Floats, Ranked, hit_names, rank
+from fpml.lists.rank import RULE, Bools, Floats, Ranked, hit_names, rank
 from fpml.lists.reasons import reasons, rule_in_words
 from fpml.outcomes import risk_set
 from fpml.risk import RiskModel, contributions
-from fpml.rules import any_hit, hits
+from fpml.rules import any_hit, hits, of_channel
 
 FILL_IN = ("verified", "cause", "remark")
 Models = Mapping[str, RiskModel]
@@ -90,8 +90,7 @@ def draw_up(
     """The warning list of histories that all have one as-of, ranked by the first horizon."""
     as_of = AsOf(int(as_of_months(histories)[0]))
     stand = standing(histories, models, catalogue)
-    hit = any_hit(dict(stand.hits), histories.num_rows)
-    ranked = rank(stand.score, stand.below, hit, visits=catalogue.county.visits)
+    ranked = rank(stand.score, stand.below, _lines(stand, catalogue), visits=catalogue.county.visits)
     words = catalogue.wording[language].words
     return WarningList(
         title=words["title"],
@@ -102,6 +101,12 @@ def draw_up(
         words=words,
         simulated=catalogue.county.simulated,
     )
+
+
+def _lines(stand: Standing, catalogue: Catalogue) -> dict[str, Bools]:
+    """Who is listed whatever the model says, by the line through which it comes."""
+    rules = {RULE if c == DEPARTMENT else c: of_channel(catalogue, c) for c in CHANNELS}
+    return {line: any_hit({n: stand.hits[n] for n in names}, stand.score.size) for line, names in rules.items()}
 
 
 def _titles(models: Models, catalogue: Catalogue, language: Language) -> dict[str, str]:

@@ -16,16 +16,18 @@ from fpml.measure import baselines, metrics
 from fpml.measure.metrics import Bools, Floats, Ints
 from fpml.outcomes import labels, matured, risk_set
 from fpml.risk import ModelDefinition, RiskModel, fit
-from fpml.rules import any_hit, hits
+from fpml.rules import any_hit, hits, pushed
 
 OURS, OURS_WITH_RULES = "fpml", "fpml with rules"
 LOGISTIC, PLAIN, MEAN_OF_TWO = "logistic regression", "LightGBM, default", "mean of the two"
+ANY = "any rule"
 PROBABILITIES = (OURS, LOGISTIC, PLAIN, MEAN_OF_TWO)
 
 
 @dataclass(frozen=True)
 class Occasion:
-    """One origin and horizon: the rows at risk then whose label is known, every method's score, every rule's hits."""
+    """One origin and horizon: the rows at risk then whose label is known, every method's score, every rule's hits,
+    and whom the departments' rules that push list."""
 
     origin: AsOf
     horizon: int
@@ -33,6 +35,7 @@ class Occasion:
     label: Ints
     scores: dict[str, Floats]
     rule_hits: dict[str, Bools]
+    listed: Bools
 
 
 def backtest(
@@ -75,7 +78,7 @@ def _judge(
             continue
         ours = model.probability(x[now], h)
         hit = hits(histories.take(pa.array(now)), catalogue)
-        listed = any_hit(hit, now.size)
+        listed = any_hit({n: hit[n] for n in pushed(catalogue)}, now.size)
         logistic = baselines.logistic_regression(x[past], label[past], x[now])
         plain = baselines.plain_lightgbm(x[past], label[past], x[now], seed=definition.seed)
         yield Occasion(
@@ -96,6 +99,7 @@ def _judge(
                 "chance": baselines.chance(now.size, seed=definition.seed + origin.month),
             },
             hit,
+            listed,
         )
 
 
@@ -133,14 +137,14 @@ def summary(occasions: Sequence[Occasion], horizon: int, visits: int, *, times: 
 
 
 def rules_beside(occasions: Sequence[Occasion], horizon: int, *, times: int = 500) -> pd.DataFrame:
-    """One row a rule, and any rule: its own visits, what it finds, and what ours finds with as many at each as-of."""
+    """One row a rule, and any that pushes: its own visits, what it finds, and what ours finds with as many."""
     chosen = [o for o in occasions if o.horizon == horizon]
     y = np.concatenate([o.label for o in chosen])
     village = np.concatenate([o.village for o in chosen])
-    names = [*chosen[0].rule_hits, "any rule"]
+    names = [*chosen[0].rule_hits, ANY]
     rows = []
     for name in names:
-        hit = [any_hit(o.rule_hits, o.label.size) if name == "any rule" else o.rule_hits[name] for o in chosen]
+        hit = [o.listed if name == ANY else o.rule_hits[name] for o in chosen]
         same = np.concatenate(
             [
                 metrics.visited(o.scores[OURS], np.zeros(o.label.size, np.int64), int(h.sum()))

@@ -52,6 +52,7 @@ class Found:
     pushed: Bools
     hits: Bools  # households x RULES
     declared: Bools
+    walked: Bools  # came upon by a cadre on a walk
     visited: Bools
     channel: Ints
     confirmed: Bools
@@ -131,7 +132,8 @@ def look(
     registered = _register(place, draws, profile, line)
     cleared = _clear(place, draws, profile, line)
     _help(place, draws, profile, registered, line)
-    return Found(pushed, hits, declared, visited, np.where(visited, channel, 0), confirmed, registered, cleared)
+    by = np.where(visited, channel, 0)
+    return Found(pushed, hits, declared, walked, visited, by, confirmed, registered, cleared)
 
 
 def _hits(place: Township, profile: Profile, signs: Signs) -> Bools:

@@ -176,6 +176,7 @@ def states(place: Township, lived: Lived, line: int) -> pa.Table:
             "cleared": homes.cleared[rows] > 0,
             "pushed": found.pushed[rows],
             "declared": found.declared[rows],
+            "walked": found.walked[rows],
             "visited": found.visited[rows],
             "confirmed": found.confirmed[rows],
             "registered": found.registered[rows],

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fpml.simulate.causes import OTHER, main_cause
-from fpml.simulate.demography import able, labour_capacity
+from fpml.simulate.demography import HEAD, able, labour_capacity
 from fpml.simulate.draws import Ints
 from fpml.simulate.finding import Found
 from fpml.simulate.health import GRAVE, LASTING, Care
@@ -28,7 +28,7 @@ def report(
 
 
 def report_finding(place: Township, office: Office, found: Found) -> None:
-    """Tells the office who declared, was visited, entered and was cleared."""
+    """Tells the office who declared, was come upon on a walk, was visited, entered and was cleared."""
     homes = place.homes
     everyone = np.where(homes.active, np.arange(len(homes)), NOBODY)
     office.follow("monitored", np.where(homes.active, homes.monitored, 0).astype(np.int64), homes=everyone)
@@ -40,6 +40,7 @@ def report_finding(place: Township, office: Office, found: Found) -> None:
     noted = office.draws.chance("cause noted", np.where(cause == OTHER, 0.9, 0.3), len(homes))
     office.beside("cause_noted", noted.astype(np.int64), of="monitored")
     _events(office, "declared", found.declared)
+    _events(office, "walked", found.walked)
     seen = np.flatnonzero(found.visited)
     office.tell("verified", 1 + found.confirmed[seen].astype(np.int64), homes=seen)
 
@@ -57,6 +58,8 @@ def _register(place: Township, office: Office, before: Ints, born: Ints) -> None
     office.follow("region", np.where(homes.active, code // 1_000_000, 0), homes=everyone)
     office.follow("village", np.where(homes.active, code, 0), homes=everyone)
     office.follow("formerly_poor", np.where(homes.active, 1 + homes.formerly_poor, 0), homes=everyone, shift=1)
+    office.follow("head_sex", _sex_of_head(place), homes=everyone)
+    office.level("distance", _distance(place), active=homes.active)
     new = np.flatnonzero(people.present) if office.opening else np.arange(before.size, len(people))
     new = new[people.home[new] >= 0]
     office.births(new, homes=people.home[new], born=born[new])
@@ -66,6 +69,20 @@ def _register(place: Township, office: Office, before: Ints, born: Ints) -> None
         office.level("labourers", place.count(able(place)), active=homes.active)
         capacity = np.where(people.present, 1 + labour_capacity(place), 0)
         office.follow("labour_capacity", capacity, homes=people.home, born=born, shift=1)
+
+
+def _sex_of_head(place: Township) -> Ints:
+    """The register's code by household: 1 a man, 2 a woman, 0 where there is no household any more."""
+    people = place.people
+    heads = np.flatnonzero(people.present & (people.relation == HEAD))
+    sex = np.zeros(len(place.homes), np.int64)
+    sex[people.home[heads]] = np.where(people.male[heads], 1, 2)
+    return np.where(place.homes.active, sex, 0)
+
+
+def _distance(place: Township) -> Ints:
+    """Kilometres to the county town by household: assumed to run from 3 to 60, by how remote its village is."""
+    return np.rint(3 + 57 * place.villages.remote[place.homes.village]).astype(np.int64)
 
 
 def _money(place: Township, office: Office, month: Month) -> None:

@@ -117,6 +117,44 @@ def test_a_hit_in_full_has_its_records_and_why_this_threshold(county: fpml.Count
     ]  # fmt: skip
 
 
+def household_of(rule: str, name: str) -> str:
+    """The household that stands for a scenario."""
+    return next(h for h, r, s in SCENARIOS if (r, s["name"]) == (rule, name))
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "channel", "said"),
+    [
+        ("declared_hardship", "one declaration", "declared", "self-declaration"),
+        ("walked_find", "one find", "walked", "cadre's walk"),
+        ("medical_15000", "exactly 15,000 yuan", "department", "rule"),
+    ],
+)
+def test_whoever_is_listed_is_listed_with_the_line_it_came_by(
+    county: fpml.County, rule: str, name: str, channel: str, said: str
+) -> None:
+    household = household_of(rule, name)
+    frame = county.hits("2023-06")
+    assert frame[(frame["household_id"] == household) & (frame["rule"] == rule)]["channel"].tolist() == [channel]
+    (hit,) = (h for h in county.evidence(household, "2023-06", language="en") if h["rule"] == rule)
+    assert hit["channel"] == ("a department's screening" if channel == "department" else said)
+    listed = county.warning_list("2023-06", language="en").rows.set_index("household")
+    assert listed.loc[household, "listed_by"] == said
+    assert hit["sentence"] in listed.loc[household, "rules"]
+
+
+def test_what_was_declared_is_told_beside_a_rule_that_lists_the_household_already(tmp_path: Path) -> None:
+    root = fpml.init(tmp_path / "county").root
+    day = ("2023-06-10", "2023-06-20")
+    rows = [("H1", k, *day, v) for k, v in (("declared", "1"), ("house_unsafe", "1"))]
+    one = told(root, ("H1", "members", *FIRST, "3"), *rows)
+    (row,) = one.warning_list("2023-06", language="en").rows.to_dict("records")
+    assert row["listed_by"] == "rule"
+    assert row["rules"].splitlines() == [
+        "house graded C or D (1 reports ≥ 1)", "the household declared hardship (1 reports ≥ 1)",
+    ]  # fmt: skip
+
+
 def test_a_corrected_record_behind_a_hit_is_told_as_it_stood_then(county: fpml.County) -> None:
     said = "corrected down only afterwards, so it stood at that time"
     household = next(h for h, r, s in SCENARIOS if r == "medical_15000" and s["name"] == said)

@@ -68,10 +68,10 @@ def test_a_key_that_stands_twice_is_told_with_its_second_line(policy: Path) -> N
 
 def test_a_rule_that_stands_twice_is_told(policy: Path) -> None:
     text = (policy / "rules.yaml").read_text(encoding="utf-8")
-    (policy / "rules.yaml").write_text(text + text[text.index("loan_overdue_30:") :], encoding="utf-8")
+    (policy / "rules.yaml").write_text(text + text[text.index("declared_hardship:") :], encoding="utf-8")
     assert [f.split(" @ ")[1] for f in faults(policy)] == [
-        "loan_overdue_30: the key stands twice. Keep one of the two.",
-        "loan_overdue_90: the key stands twice. Keep one of the two.",
+        "declared_hardship: the key stands twice. Keep one of the two.",
+        "walked_find: the key stands twice. Keep one of the two.",
     ]
 
 
@@ -589,3 +589,12 @@ def test_a_column_that_cannot_be_is_told_with_its_line(policy: Path, old: str, n
     spoil(policy, ("departments.yaml", old, new))
     found = faults(policy)
     assert any(said in f and re.match(r"departments\.yaml:\d+ @ \w+\.", f) for f in found), found
+
+
+def test_what_only_measures_fairness_is_told_and_enters_no_model(catalogue: Catalogue) -> None:
+    fairness = {"head_sex__last__ever", "distance__last__ever", "disability_grade__min__ever"}
+    assert fairness <= set(catalogue.names())
+    entering = set(catalogue.model_features())
+    assert not {n for n in entering if n.split("__")[0] in ("head_sex", "distance")} | (fairness & entering)
+    both = [{n.split("__", 1)[1] for n in entering if n.split("__")[0] == i} for i in ("declared", "walked")]
+    assert both[0] == both[1] != set()

@@ -22,11 +22,17 @@ DANGEROUS = ("=1+1", "@x", "+1", "-1+2", "\t=1", '=HYPERLINK("http://a")', "http
 
 
 def ranked(
-    score: Sequence[float], *, hit: Sequence[int] = (), already: Sequence[int] = (), visits: int = 3
+    score: Sequence[float],
+    *,
+    hit: Sequence[int] = (),
+    already: Sequence[int] = (),
+    visits: int = 3,
+    **siblings: Sequence[int],
 ) -> tuple[list[int], list[str], int]:
-    """The rows listed in order, by whom, and the excess; `hit` and `already` are positions."""
+    """The rows listed in order, by whom, and the excess; `hit`, `already` and the siblings' hits are positions."""
     here = np.arange(len(score))
-    r = rank(np.array(score, float), np.isin(here, already), np.isin(here, hit), visits=visits)
+    lines = {line: np.isin(here, rows) for line, rows in {"rule": hit, **siblings}.items()}
+    r = rank(np.array(score, float), np.isin(here, already), lines, visits=visits)
     return r.rows.tolist(), list(r.listed_by), r.excess
 
 
@@ -52,6 +58,29 @@ def test_as_many_rule_hits_as_visits_leave_no_excess_and_no_room() -> None:
 
 def test_a_household_that_rule_and_model_both_find_is_said_to_be_listed_by_both() -> None:
     assert ranked([0.9, 0.1, 0.8], hit=[0], visits=2) == ([0, 2], ["both", "model"], 0)
+
+
+def test_what_was_declared_or_found_on_a_walk_is_listed_though_visits_run_out() -> None:
+    rows, by, excess = ranked([0.9, NAN, 0.1], declared=[1], walked=[2], visits=1)
+    assert (rows, by, excess) == ([2, 1], ["walked", "declared"], 1)
+
+
+@pytest.mark.parametrize(
+    ("hit", "score", "by"),
+    [
+        ({"declared": [0]}, 0.1, "declared"),
+        ({"walked": [0]}, 0.1, "walked"),
+        ({"declared": [0], "walked": [0]}, 0.1, "declared"),
+        ({"declared": [0], "hit": [0]}, 0.1, "rule"),
+        ({"walked": [0], "hit": [0]}, 0.9, "both"),
+        ({"walked": [0]}, 0.9, "model"),
+    ],
+)
+def test_a_line_is_named_only_where_neither_rule_nor_model_points(
+    hit: dict[str, Sequence[int]], score: float, by: str
+) -> None:
+    rows, told, _ = ranked([score, 0.5, 0.4], visits=2, **hit)  # type: ignore[arg-type]
+    assert dict(zip(rows, told, strict=True))[0] == by
 
 
 def test_households_below_the_line_come_first_whatever_their_score() -> None:

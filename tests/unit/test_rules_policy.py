@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from fpml.catalogue import Catalogue, Deadline, load
+from fpml.catalogue import CHANNELS, Catalogue, Deadline, load
 from fpml.errors import PolicyError
 from fpml.lists import deadline_in_words
+from fpml.rules import of_channel, pushed
 from fpml.workspace import DEFAULT_POLICY
 
 # A rule in parts; each bad one has one part replaced, or added.
@@ -28,6 +29,7 @@ BAD: list[tuple[dict[str, str | None], str, str]] = [
     ({"department": "bnk"}, "bad.department", "Did you mean `bank`?"),
     ({"department": None}, "bad.department", "Add `department:`."),
     ({"severity": "grave"}, "bad.severity", "'grave' is not one of the known words"),
+    ({"channel": "phone"}, "bad.channel", "'phone' is not one of the known words"),
     ({"source": "''"}, "bad.source", "Correct the value."),
     ({"mark": "sttaed"}, "bad.mark", "Did you mean `stated`?"),
     ({"mark": "stated"}, "bad", "a rule marked stated without a notice. Write whose it is, or `mark: assumed`."),
@@ -138,13 +140,22 @@ def test_a_table_where_household_types_are_decided_is_refused(policy: Path) -> N
 
 
 def test_every_rule_of_the_field_is_there(catalogue: Catalogue) -> None:
-    marks = {"stated": 3, "found": 9, "assumed": 8}
+    marks = {"stated": 5, "found": 9, "assumed": 8}
     assert {m: sum(r.mark == m for r in catalogue.rules.values()) for m in marks} == marks
     departments = {r.department for r in catalogue.rules.values()}
     assert departments == {
         "medical_insurance", "emergency", "traffic_police", "education", "health", "water", "civil_affairs",
-        "disabled_federation", "human_resources", "housing", "police", "bank",
+        "disabled_federation", "human_resources", "housing", "police", "bank", "register",
     }  # fmt: skip
+
+
+def test_only_what_comes_from_below_is_of_another_channel_and_lists_whatever_its_severity(catalogue: Catalogue) -> None:
+    lines = {c: of_channel(catalogue, c) for c in CHANNELS}
+    assert (lines["declared"], lines["walked"]) == (("declared_hardship",), ("walked_find",))
+    below = (*lines["declared"], *lines["walked"])
+    assert all(catalogue.rules[n].severity not in catalogue.county.pushed for n in below)
+    assert lines["department"] == pushed(catalogue)
+    assert {catalogue.rules[n].severity for n in pushed(catalogue)} == {"high"}
 
 
 def test_a_figure_that_nobody_gave_is_marked_assumed(catalogue: Catalogue) -> None:

@@ -16,6 +16,7 @@ from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.errors import UsageError
 from fpml.simulate import Dials, Places, Plan, Style, load_profile, simulate, township
+from fpml.simulate.grow import Growing
 from fpml.simulate.oracle import first_falls
 from fpml.simulate.plan import Spot
 from fpml.simulate.state import Township
@@ -119,6 +120,65 @@ def test_every_indicator_of_the_policy_is_told(catalogue: Catalogue, tmp_path: P
     told = set(pq.read_table(tmp_path / "deliveries", columns=["indicator"])["indicator"].unique().to_pylist())
     # What happens to hardly anybody need not happen in a county this small.
     assert set(catalogue.indicators) - told <= {"missing", "imprisoned"}
+
+
+@pytest.fixture(scope="module")
+def punctual(catalogue: Catalogue) -> tuple[Growing, pd.DataFrame, pd.DataFrame]:
+    """A township lived for two years whose register is never late: it, all that became known, the true states."""
+    plan = Plan(load_profile("baoshan", Dials(base_rate=0.9)), 2_000, seed=4)
+    growing = Growing.begin(plan, plan.townships()[0], catalogue, line=LINE)
+    growing.office.late = 0
+    lived = [growing.step(line=LINE) for _ in range(24)]
+    told, states = (pa.concat_tables([pair[i] for pair in lived]).unify_dictionaries().to_pandas() for i in (0, 1))
+    return growing, told, states
+
+
+@pytest.mark.parametrize("indicator", ["declared", "walked"])
+def test_who_declared_and_whom_a_cadre_came_upon_is_told(
+    punctual: tuple[Growing, pd.DataFrame, pd.DataFrame], indicator: str
+) -> None:
+    _, told, states = punctual
+    events = told[told["indicator"] == indicator]
+    month = [d.year * 12 + d.month - 1 for d in events["event_date"]]
+    # What happens after the day of delivery is told with the next.
+    last = states["month"].max()
+    happened = {(h, m) for h, m in zip(events["household"], month, strict=True) if m < last}
+    true = states[states[indicator] & (states["month"] < last)]
+    assert happened == set(zip(true["household"], true["month"], strict=True))
+    assert happened
+
+
+def standing(told: pd.DataFrame, indicator: str) -> dict[int, int]:
+    """For each household the newest value that has not ended."""
+    mine = told[told["indicator"] == indicator].sort_values(["event_date", "known_date"], kind="stable")
+    newest = mine.groupby("household").tail(1)
+    newest = newest[newest["until_date"].isna()]
+    return {int(h): int(v) for h, v in zip(newest["household"], newest["value"], strict=True)}
+
+
+def test_the_sex_of_the_head_follows_the_head(punctual: tuple[Growing, pd.DataFrame, pd.DataFrame]) -> None:
+    growing, told, _ = punctual
+    people, homes = growing.people(), growing.homes()
+    male = dict(zip(people["person"].to_pylist(), people["male"].to_pylist(), strict=True))
+    heads = dict(zip(homes["household"].to_pylist(), homes["head"].to_pylist(), strict=True))
+    active = growing.place.homes.active
+    assert standing(told, "head_sex") == {
+        h: 1 if male[head] else 2 for (h, head), there in zip(heads.items(), active, strict=True) if there
+    }
+    sexes = told[told["indicator"] == "head_sex"].groupby("household")["value"].nunique()
+    assert sexes.max() == 2, "a wife becomes the head"
+    assert not active.all()
+
+
+def test_the_farther_villages_are_told_as_farther(punctual: tuple[Growing, pd.DataFrame, pd.DataFrame]) -> None:
+    growing, told, _ = punctual
+    place, homes = growing.place, growing.homes()
+    km = standing(told, "distance")
+    rows = np.flatnonzero(place.homes.active)
+    told_km = np.array([km[homes["household"][int(r)].as_py()] for r in rows])
+    remote = place.villages.remote[place.homes.village[rows]]
+    assert (np.abs(told_km - 3 - 57 * remote) <= 0.5).all()
+    assert set(told[told["indicator"] == "distance"].groupby("household").size()) >= {1, 2}, "some move"
 
 
 def test_nobody_belongs_to_two_households_at_once(records: pd.DataFrame) -> None:
