@@ -71,7 +71,7 @@ def reviewed() -> Iterator[tuple[str, str]]:
         size = f"{told['households']:,} households, {told['months']} months, {told['draws']} draws"
         for kind, what in (
             ("warm", "months looked at before"),
-            ("cold", "from the ledger, every month scored (beside other work)"),
+            ("cold", "from the ledger, every month scored"),
         ):
             t = told[kind]
             further = max(t["further"].values())
@@ -81,7 +81,7 @@ def reviewed() -> Iterator[tuple[str, str]]:
             )
         page = told["page"]
         yield (
-            "`fpml review`, the same months: the page, 500 draws (beside other work)",
+            "`fpml review`, the same months: the page, 500 draws",
             f"{page['seconds']:.0f} s, {page['page_mb']:.1f} MB",
         )
     ours = [row["coverage"] for row in _read("intervals").get("rows", []) if row["interval"] == "fpml"]

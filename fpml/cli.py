@@ -14,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from fpml import month, review
+from fpml.audit import COLUMNS, read_audit
 from fpml.catalogue import Language, read_proposals
 from fpml.county import County, open_county
 from fpml.dates import AsOf
-from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, InputError, NotYetError
+from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, InputError, NotYetError, UsageError
 from fpml.intake import Receipt
-from fpml.lookback import TIMES, read_audit
+from fpml.lookback import MONTHS, TIMES
 from fpml.screen import Screen
 from fpml.simulate import Dials, Foresight, Plan, Style, load_profile
 from fpml.workspace import init
@@ -95,9 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("as_of", metavar="YYYY-MM")
     sub = command("review", _review, "model hits held against rule hits: a page, the same as JSON, and what-if")
     sub.add_argument("as_of", metavar="YYYY-MM", help="the last month looked at")
-    sub.add_argument("--months", type=int, default=1, metavar="N", help="so many months up to it (default: 1)")
+    sub.add_argument("--months", type=int, default=MONTHS, metavar="N", help=f"so many as-ofs up to it ({MONTHS})")
     sub.add_argument("--what-if", metavar="FILE", help="proposals as in policy/review.yaml: only these are answered")
-    sub.add_argument("--audit", metavar="FILE", help="CSV: household_id, as_of, probability, confirmed")
+    sub.add_argument("--audit", metavar="FILE", help=f"CSV: {', '.join(COLUMNS)}")
     sub.add_argument("--draws", type=int, default=TIMES, metavar="N", help=f"villages are drawn so often ({TIMES})")
     sub = command("explain", _explain, "one household's history, hits, score and reasons")
     sub.add_argument("household", metavar="HOUSEHOLD")
@@ -236,7 +237,12 @@ def _figures(what: str, told: pd.DataFrame, title: str) -> Table:
 def _month(a: argparse.Namespace) -> int:
     county = _open(a)
     published = month.run(county, a.as_of, language=a.lang)
-    answer = {"folder": str(published.folder), "about": dict(published.warnings.about)}
+    answer = {"folder": str(published.folder), "about": dict(published.warnings.about), "later": published.later}
+    if published.later:
+        print(
+            f"Published before it, and not knowing of it: {', '.join(published.later)}. Publish these again.",
+            file=sys.stderr,
+        )
     if published.receipts and not a.json:
         status = _tell_intake(a, county, published.receipts)
     else:
@@ -253,6 +259,10 @@ def _month(a: argparse.Namespace) -> int:
 def _review(a: argparse.Namespace) -> None:
     county = _open(a)
     asked = {"months": a.months, "times": a.draws}
+    if a.what_if and a.audit:
+        raise UsageError(
+            "review", "--what-if and --audit together", "Proposals are weighed by falls: leave --audit out."
+        )
     if a.what_if:
         _what_if(a, county, asked)
         return
@@ -268,7 +278,9 @@ def _review(a: argparse.Namespace) -> None:
 def _what_if(a: argparse.Namespace, county: County, asked: dict[str, Any]) -> None:
     """The answers to a file of proposals, one table each."""
     proposals = read_proposals(Path(a.what_if), county.catalogue)
-    ready = county.what_if(a.as_of, **asked)
+    if not proposals:
+        raise InputError(f"proposals {a.what_if}", "none in it", "Write them as in policy/review.yaml: what_if.")
+    ready = county.what_if(a.as_of, **asked, proposals=proposals.values())
     answers = {name: ready.ask(proposal) for name, proposal in proposals.items()}
     language: Language = a.lang or county.catalogue.county.language
     tables = [review.answer_table(x, language) for x in answers.values()]

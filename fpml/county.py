@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fpml import engine, lists, measure, quality, tracking
-from fpml.catalogue import Catalogue, Language, load
+from fpml.catalogue import Catalogue, Language, Proposal, load
 from fpml.dates import AsOf, as_ofs_between, month_of
 from fpml.errors import NotYetError, UsageError, did_you_mean
 from fpml.features import COLUMNS, Asked, histories, matrix, records_behind
@@ -21,7 +21,7 @@ from fpml.households import LINKED_FORMAT, Linked, cohort, linked
 from fpml.inbox import Inbox
 from fpml.intake import Receipt
 from fpml.ledger import Ledger, shard_of
-from fpml.lookback import TIMES, Lookback
+from fpml.lookback import MONTHS, TIMES, Lookback
 from fpml.progress import Progress, silent
 from fpml.review import Review, Study, WhatIf, asking, written
 from fpml.risk import ModelDefinition, RiskModel, contributions, fit, load_definition
@@ -55,6 +55,7 @@ class County:
     progress: Progress = silent
     _built: dict[tuple[object, ...], pa.Table] = field(default_factory=dict, repr=False)
     _ties: tuple[str, Linked] | None = field(default=None, repr=False)
+    _loaded: dict[tuple[Path, int], RiskModel] = field(default_factory=dict, repr=False)
 
     @property
     def ledger(self) -> Ledger:
@@ -280,24 +281,30 @@ class County:
         return Lookback(space, catalogue, self.ledger, self.histories, self.models, self.progress)
 
     def study(
-        self, last: str | AsOf, *, months: int = 1, times: int = TIMES, audit: pd.DataFrame | None = None
+        self,
+        last: str | AsOf,
+        *,
+        months: int = MONTHS,
+        times: int = TIMES,
+        audit: pd.DataFrame | None = None,
+        also: Collection[str] = (),
     ) -> Study:
-        """What a review of the months up to `last` is counted from: rules and model side by side, and what came.
+        """What a review of the as-ofs up to `last` is counted from: rules and model side by side, and what came.
 
-        `times`: draws of villages behind each interval; `audit`: one row a household drawn at an as-of, with the
-        probability of it and whether it was confirmed. Raises NotYetError where no model had been trained by then.
+        `times`: draws of villages behind each interval; `audit`: see `fpml.audit`; `also`: features that proposals read
+        and the policy's rules do not. Raises NotYetError where no model had been trained by then.
         """
         month = AsOf.parse(last)
         if months < 1 or times < 2:
             raise UsageError("review", f"{months} months, {times} draws", "Ask for a month and two draws at the least.")
         if self.as_ofs(month)[-1] != month:
             raise NotYetError(f"review {month}", "no as-of of the ledger", f"It reaches {self.as_ofs()[-1]}.")
-        return self.lookback.study(self.as_ofs(month)[-months:], times=times, audit=audit)
+        return self.lookback.study(self.as_ofs(month), months=months, times=times, audit=audit, also=also)
 
     def review(
-        self, last: str | AsOf, *, months: int = 1, times: int = TIMES, audit: pd.DataFrame | None = None
+        self, last: str | AsOf, *, months: int = MONTHS, times: int = TIMES, audit: pd.DataFrame | None = None
     ) -> Review:
-        """Model hits held against rule hits over the months up to `last`: see `fpml.review`."""
+        """Model hits held against rule hits over so many as-ofs up to `last`: see `fpml.review`."""
         return self.lookback.review(self.study(last, months=months, times=times, audit=audit))
 
     def keep_scores(self, as_of: str | AsOf) -> None:
@@ -313,9 +320,15 @@ class County:
         text = json.dumps(told.as_json(), ensure_ascii=False, indent=1)
         return written(page, told.html(language or self.catalogue.county.language)), written(figures, text)
 
-    def what_if(self, last: str | AsOf, *, months: int = 24, times: int = 200) -> WhatIf:
-        """The months up to `last`, ready to be asked what another policy would have found."""
-        return asking(self.study(last, months=months, times=times))
+    def what_if(
+        self, last: str | AsOf, *, months: int = 24, times: int = 200, proposals: Iterable[Proposal] = ()
+    ) -> WhatIf:
+        """The as-ofs up to `last`, ready to be asked what another policy would have found.
+
+        `proposals`: those whose new rules read what no rule of the policy does must be known before.
+        """
+        also = {c.feature for p in proposals for rule in p.adding.values() for _, c in rule.each()}
+        return asking(self.study(last, months=months, times=times, also=also))
 
     def definition(self, model: str) -> ModelDefinition:
         """A model's definition from models/*.yaml."""
@@ -363,7 +376,7 @@ class County:
             ]
             if folders:
                 newest = max(folders, key=lambda p: (p.name[:7], (p / "model.json").stat().st_mtime_ns, p.name))
-                model = RiskModel.load(newest)
+                model = self._model(newest)
                 if model.meaning != self.catalogue.meaning:
                     problem = "learnt under a policy in which features or outcomes meant something else"
                     raise NotYetError(
@@ -371,6 +384,13 @@ class County:
                     )
                 found[model.outcome] = model
         return found
+
+    def _model(self, folder: Path) -> RiskModel:
+        """The model in a folder, kept for the next call while its card is the same."""
+        key = folder, (folder / "model.json").stat().st_mtime_ns
+        if key not in self._loaded:
+            self._loaded[key] = RiskModel.load(folder)
+        return self._loaded[key]
 
     def scores(self, as_of: str | AsOf) -> pd.DataFrame:
         """One row per household at risk, outcome and horizon (months): the calibrated probability of a fall."""
@@ -397,9 +417,22 @@ class County:
             histories,
             self.models(as_of),
             self.catalogue,
+            in_peace=self._in_peace(histories, AsOf.parse(as_of)),
             language=language or self.catalogue.county.language,
             ledger_version=self.ledger.version,
         )
+
+    def _in_peace(self, histories: pa.Table, as_of: AsOf) -> "np.typing.NDArray[np.bool_]":
+        """Which rows of an as-of's histories are of households that lists published before had, and nothing new."""
+        lately = lists.listed_lately(self.workspace.lists, as_of)
+        earlier = [a for a in self.as_ofs(as_of) if a < as_of] if len(lately) else []
+        if not earlier:
+            return np.zeros(histories.num_rows, bool)
+        day = pa.array([earlier[-1].date] * len(lately), pa.date32())
+        before = self.histories(
+            earlier[-1], names=measure.needed(self.catalogue), rows=pa.table({"household_id": lately, "as_of": day})
+        )
+        return lists.in_peace(histories, lately, before, self.catalogue)
 
     def explain(self, household: str, as_of: str | AsOf, *, language: Language | None = None) -> dict[str, object]:
         """One household at an as-of: its features, rule hits, probabilities and reasons, in words."""

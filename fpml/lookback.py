@@ -2,28 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fpml import engine, lists, review
+from fpml.audit import audited
 from fpml.catalogue import Catalogue, Language
 from fpml.dates import AsOf, month_of
-from fpml.errors import InputError, NotYetError
+from fpml.errors import NotYetError, UsageError
 from fpml.features import matrix
-from fpml.gathered import Gathered
+from fpml.gathered import Gathered, narrowed
 from fpml.ledger import Ledger
 from fpml.lists import kept
 from fpml.measure import Events, Panel, needed
 from fpml.measure.metrics import Bools, Floats, Ints
+from fpml.measure.visits import MOST_AS_OFS
 from fpml.progress import Progress
-from fpml.review import Audited, Said, Sides, Study, Visits
+from fpml.review import Said, Sides, Study, Visits
 from fpml.risk import RiskModel, contributions
 from fpml.workspace import Workspace
 
@@ -31,10 +33,13 @@ Histories = Callable[..., pa.Table]
 Models = Callable[[AsOf], Mapping[str, RiskModel]]
 # Of so many months what came afterwards is looked at, where it is known already.
 AFTER = 12
-TIMES = 500
-# The form of what is kept of a study; another number where it changes.
-GATHERED = 1
-COLUMNS_OF_AUDIT = "Write CSV with the columns household_id, as_of, probability, confirmed."
+# The lists of so many months before are walked: a year, and as much again as parts the first month that is counted from
+# the months in which all who stood on the first walked list have been left in peace (six, twelve).
+BEFORE = 15
+# Of so many as-ofs a review is made, and from so many draws of villages, where nothing else is asked.
+MONTHS, TIMES = 12, 500
+# The form of what is kept of a study, and of scores; another number where it changes.
+GATHERED, SCORES = 3, 2
 
 
 @dataclass(frozen=True)
@@ -48,16 +53,40 @@ class Lookback:
     models: Models
     progress: Progress
 
-    def study(self, as_ofs: Sequence[AsOf], *, times: int = TIMES, audit: pd.DataFrame | None = None) -> Study:
-        """Everything that a review of some as-ofs is counted from; intervals from so many draws of villages.
+    def study(
+        self,
+        as_ofs: Sequence[AsOf],
+        *,
+        months: int,
+        times: int = TIMES,
+        audit: pd.DataFrame | None = None,
+        also: Collection[str] = (),
+    ) -> Study:
+        """Everything that a review of the last `months` of some as-ofs is counted from.
 
-        `audit`: one row a household drawn (household_id, as_of, probability, confirmed). Raises NotYetError where no
-        model had been trained by any of these as-ofs.
+        Counting begins with the first of them at which there was a model; the lists of fifteen months before are walked
+        too, so that it is known who had been listed by then. `times`: draws of villages behind each interval; `audit`:
+        see `fpml.audit`; `also`: features that proposals read. Raises NotYetError where no model had been trained by
+        any of these as-ofs, UsageError where there are too many.
         """
-        groups = tuple(c.feature for _, c in self.catalogue.review.conditions())
-        months = (*as_ofs, *self._later(as_ofs))
-        told = self._gathered(months, len(as_ofs), needed(self.catalogue, groups))
-        panel = Panel(told.histories, months, len(as_ofs), self.catalogue)
+        asked = as_ofs[-months:]
+        models = {a: self.models(a) for a in asked}
+        counted = tuple(a for a in asked if models[a])
+        if not counted:
+            where, problem = f"review {asked[0]} to {asked[-1]}", "no model had been trained by any of these months"
+            raise NotYetError(where, problem, f"Run `fpml train --as-of {asked[0]}` first.")
+        before = tuple(a for a in as_ofs if counted[0].month - BEFORE <= a.month < counted[0].month)
+        if len(before) + len(counted) > MOST_AS_OFS:
+            most = MOST_AS_OFS - len(before)
+            raise UsageError("review", f"{len(counted)} as-ofs at once", f"Ask for {most} at the most.")
+        models |= {a: self._models_before(a) for a in before}
+        groups = (c.feature for _, c in self.catalogue.review.conditions())
+        later = self._later(counted)
+        told = self._gathered(
+            {a: models[a] for a in (*before, *counted)}, later, needed(self.catalogue, (*groups, *also))
+        )
+        as_of_each = (*before, *counted, *later)
+        panel = Panel(told.histories, as_of_each, len(before) + len(counted), self.catalogue, len(before))
         self.progress("rules and model side by side")
         return Study(
             sides=Sides.of(
@@ -66,44 +95,51 @@ class Lookback:
             verified=Visits(*told.verified),
             identified=told.identified,
             causes=told.causes,
+            below=told.below,
             truth=bool(told.about["truth"]),
             horizon=int(told.about["horizon"]),
             told_to=int(told.about["told_to"]),
-            audit=None if audit is None else _audited(panel, audit),
+            asked=len(asked),
+            before=(len(before), sum(bool(models[a]) for a in before)),
+            audit=None if audit is None else audited(panel, audit),
         )
 
-    def _gathered(self, months: tuple[AsOf, ...], lists: int, names: tuple[str, ...]) -> Gathered:
-        """What a study of some months is made of, from disk where it was made from the same."""
-        models = sorted(m.fingerprint for a in months[:lists] for m in self.models(a).values())
-        made_from = [
-            GATHERED,
-            self.ledger.content,
-            self.catalogue.fingerprint,
-            models,
-            names,
-            [*map(str, months)],
-            lists,
-        ]
+    def _models_before(self, as_of: AsOf) -> Mapping[str, RiskModel]:
+        """The models of an as-of that is not counted; none where they were learnt under another policy."""
+        try:
+            return self.models(as_of)
+        except NotYetError:
+            return {}
+
+    def _gathered(
+        self, listed: Mapping[AsOf, Mapping[str, RiskModel]], later: tuple[AsOf, ...], names: tuple[str, ...]
+    ) -> Gathered:
+        """What a study of some months is made of, from disk where it was made from the same.
+
+        `listed`: the as-ofs at which lists are walked, each with its models; `later`: those that tell what came.
+        """
+        models = {str(a): sorted(m.fingerprint for m in told.values()) for a, told in listed.items()}
+        made_from = [GATHERED, self.ledger.content, self.catalogue.fingerprint, models, names, [*map(str, later)]]
         digest = hashlib.sha256(json.dumps([made_from, self._truth]).encode()).hexdigest()[:16]
         path = self.workspace.cache / f"lookback-{digest}.arrow"
         with suppress(OSError, pa.ArrowException, KeyError, ValueError):
             return Gathered.load(path)
-        table = self.histories(*months, names=names)
+        table = narrowed(self.histories(*listed, *later, names=names))
         coded = table["household_id"].combine_chunks().dictionary_encode()
-        panel = Panel(table.set_column(0, "household_id", coded), months, lists, self.catalogue)
+        panel = Panel(table.set_column(0, "household_id", coded), (*listed, *later), len(listed), self.catalogue)
         self.progress("what each month was ranked by")
-        score, horizon = self._scores(panel)
-        events, causes, known_to, truth = self._falls(panel)
+        score, horizon = self._scores(panel, listed)
+        events, causes, below, about = self._falls(panel)
         told_to = (np.datetime64(self.ledger.known_span()[1]) - np.datetime64("1970-01-01")).astype(int).item()
-        about = {"horizon": horizon, "known_to": known_to, "truth": truth, "told_to": told_to}
         entered, verified = panel.dated(self._standing("monitored")), self._verified(panel)
-        found = Gathered(panel.histories, score, events, causes, entered, verified, about)
+        whole = {"horizon": horizon, "told_to": told_to, **about}
+        found = Gathered(panel.histories, score, below, events, causes, entered, verified, whole)
         found.save(path)
         return found
 
     def review(self, study: Study) -> review.Review:
         """The review of a study, with what it was reckoned from."""
-        models = {m.fingerprint for a in study.sides.panel.as_ofs[: study.sides.lists] for m in self.models(a).values()}
+        models = {m.fingerprint for a in study.sides.panel.counted for m in self.models(a).values()}
         stamps = {"ledger": str(self.ledger.version), "models": ", ".join(sorted(models))}
         return review.review(study, lambda rows: self._said(study, rows), stamps)
 
@@ -120,16 +156,19 @@ class Lookback:
     def _truth(self) -> bool:
         return self.catalogue.county.simulated and (self.workspace.truth / "states.parquet").is_file()
 
-    def _falls(self, panel: Panel) -> tuple[Events, Ints, int, bool]:
-        """Falls with their main causes, to which month they are known, and whether they are the simulator's truth."""
+    def _falls(self, panel: Panel) -> tuple[Events, Ints, Bools, dict[str, int | bool]]:
+        """Falls with their main causes, and which rows are below the line already and not in monitoring.
+
+        With the last month that falls are known to (`known_to`), and whether they are the simulator's `truth`.
+        """
         if not self._truth:
-            events = panel.falls_told()
-            return events, np.zeros(len(events), np.int64), panel.as_ofs[-1].month, False
+            events, below = panel.falls_told(), panel.below & ~panel.monitored
+            return events, np.zeros(len(events), np.int64), below, {"known_to": panel.as_ofs[-1].month, "truth": False}
         columns = ["household_id", "month", "below", "failing", "monitored", "cause"]
         states = pq.read_table(self.workspace.truth / "states.parquet", columns=columns)
-        events, bits = panel.true_falls(states)
+        events, bits, below = panel.true_falls(states)
         causes = np.where(bits > 0, np.log2(np.maximum(bits, 1)).astype(np.int64) + 1, 0)
-        return events, causes, int(states["month"].to_numpy().max()), True
+        return events, causes, below, {"known_to": int(states["month"].to_numpy().max()), "truth": True}
 
     def _standing(self, indicator: str) -> pa.Table:
         """An indicator's records as they stand now; none where the policy has no such indicator."""
@@ -145,38 +184,31 @@ class Lookback:
         value = told["value"].to_numpy() if told.num_rows else np.zeros(0, np.int64)
         return household[here], day[here], value[here] == review.CONFIRMED
 
-    def _scores(self, panel: Panel) -> tuple[Floats, int]:
+    def _scores(self, panel: Panel, listed: Mapping[AsOf, Mapping[str, RiskModel]]) -> tuple[Floats, int]:
         """Each row's probability at the first horizon (NaN: the model says nothing), and that horizon in months."""
         out, horizon = np.full(panel.household.size, np.nan), 0
         known = self.ledger.known_by_month()
-        for at, as_of in enumerate(panel.as_ofs[: panel.lists]):
-            models = self.models(as_of)
+        for at, (as_of, models) in enumerate(listed.items()):
             if not models:
                 continue
             horizon = min(min(m.calibrations) for m in models.values())
             told = self.scores(as_of, models, known)
-            row = panel.row[panel.position(told["household_id"]), at]
+            place = panel.position(told["household_id"])
+            row = np.where(place >= 0, panel.row[place, at], -1)
             here = row >= 0
             out[row[here]] = told["probability"].to_numpy()[here]
-        if not horizon:
-            problem = "no model had been trained by any of these months"
-            raise NotYetError(
-                f"review {panel.as_ofs[0]} to {panel.as_ofs[panel.lists - 1]}",
-                problem,
-                f"Run `fpml train --as-of {panel.as_ofs[0]}` first.",
-            )
         return out, horizon
 
     def scores(
-        self, as_of: AsOf, models: Mapping[str, RiskModel], by_month: Mapping[int, int] | None = None
+        self, as_of: AsOf, models: Mapping[str, RiskModel], by_month: Mapping[int, tuple[int, int]] | None = None
     ) -> pa.Table:
         """What an as-of was ranked by, from disk where it was reckoned from the same.
 
-        `by_month`: how many rows of the ledger became known in each month, where they have been counted.
+        `by_month`: what became known in each month (`Ledger.known_by_month`), where it has been counted.
         """
         counted = self.ledger.known_by_month() if by_month is None else by_month
-        known = sum(n for month, n in counted.items() if month <= as_of.month)
-        stamp = json.dumps([self.catalogue.meaning, sorted(m.fingerprint for m in models.values()), known])
+        known = [sum(part) % 2**64 for part in zip(*(c for m, c in counted.items() if m <= as_of.month), strict=True)]
+        stamp = json.dumps([SCORES, self.catalogue.meaning, sorted(m.fingerprint for m in models.values()), known])
         path = self.workspace.scores / f"{as_of}.parquet"
         if (found := kept.kept(path, stamp)) is not None:
             return found
@@ -188,12 +220,16 @@ class Lookback:
         """What the model's reasons say of some rows of the panel; None where it says nothing."""
         panel = study.sides.panel
         out: list[Said | None] = [None] * rows.size
+        if not rows.size:
+            return out
+        wanted = panel.histories.take(pa.array(rows)).select(["household_id", "as_of"])
+        everything = self.histories(*(panel.as_ofs[at] for at in np.unique(panel.at[rows])), rows=wanted)
         for at in np.unique(panel.at[rows]):
-            mine = np.flatnonzero(panel.at[rows] == at)
-            wanted = panel.histories.take(pa.array(rows[mine])).select(["household_id", "as_of"])
-            table = self.histories(panel.as_ofs[at], rows=wanted)
-            place = pd.Index(table["household_id"].to_pandas()).get_indexer(wanted["household_id"].to_pandas())
-            told = self._reasons(table, self.models(panel.as_ofs[at]))
+            mine, as_of = np.flatnonzero(panel.at[rows] == at), panel.as_ofs[at]
+            table = everything.filter(pc.equal(everything["as_of"], pa.scalar(as_of.date, pa.date32())))
+            names = wanted["household_id"].take(pa.array(mine)).to_pandas()
+            place = pd.Index(table["household_id"].to_pandas()).get_indexer(names)
+            told = self._reasons(table, self.models(as_of))
             for i, j in zip(mine, place, strict=True):
                 out[i] = told.get(int(j))
         return out
@@ -222,31 +258,3 @@ class Lookback:
         both = lists.reasons(parts, model, table, *at, catalogue=self.catalogue, language=language)  # type: ignore[arg-type]
         stop = "；" if language == "zh" else "; "
         return stop.join(r.text for r in both[0]), stop.join(r.text for r in both[1])
-
-
-def read_audit(path: Path) -> pd.DataFrame:
-    """An audit's rows from a CSV file; raises InputError where it cannot be read."""
-    try:
-        told = pd.read_csv(path, dtype={"household_id": str, "as_of": str})
-        return told.assign(confirmed=told["confirmed"].astype(str).str.lower().isin(("1", "true", "yes", "是")))
-    except (OSError, ValueError, KeyError) as e:
-        raise InputError(f"audit {path.name}", f"not to be read ({type(e).__name__})", COLUMNS_OF_AUDIT) from None
-
-
-def _audited(panel: Panel, audit: pd.DataFrame) -> Audited:
-    """An audit's rows as the panel has them; raises InputError for one that it has not, or without a probability."""
-    wanted = {"household_id", "as_of", "probability", "confirmed"}
-    if missing := wanted - set(audit.columns):
-        raise InputError("audit", f"no column {', '.join(sorted(missing))}", f"Give {', '.join(sorted(wanted))}.")
-    home = panel.position(pa.array(audit["household_id"].astype(str)))
-    months = np.array([AsOf.parse(str(a)).month for a in audit["as_of"]], np.int64)
-    at = np.searchsorted([a.month for a in panel.as_ofs], months)
-    at = np.minimum(at, len(panel.as_ofs) - 1)
-    inside = (home >= 0) & (np.array([a.month for a in panel.as_ofs])[at] == months)
-    row = np.where(inside, panel.row[home, at], -1)
-    chance = audit["probability"].to_numpy(np.float64)
-    unsound = ~((chance > 0) & (chance <= 1))
-    if (row < 0).any() or unsound.any():
-        problem = f"{int((row < 0).sum())} rows of nobody watched then, {int(unsound.sum())} without a probability"
-        raise InputError("audit", problem, "Give households of these months, each with a probability above 0.")
-    return Audited(row.astype(np.int64), 1 / chance, audit["confirmed"].to_numpy(bool))

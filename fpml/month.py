@@ -5,26 +5,33 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from fpml.catalogue import Language
 from fpml.county import County
 from fpml.dates import AsOf
 from fpml.errors import InputError
 from fpml.intake import Receipt
-from fpml.lists import WarningList, write_csv, write_workbook
+from fpml.lists import WarningList, keep_listed, published_after, restore, write_csv, write_workbook
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a month's run did: the deliveries taken in, the list, and where its files lie."""
+    """What a month's run did: the deliveries taken in, the list, and where its files lie.
+
+    `later`: months published before, whose lists could not know of this one: they may name the same households.
+    """
 
     receipts: list[Receipt]
     warnings: WarningList
     folder: Path
+    later: tuple[str, ...]
 
 
 def run(county: County, as_of: str | AsOf, *, language: Language | None = None) -> Published:
     """Takes in what lies in the deliveries folder, and publishes the warning list of one as-of, whole or not at all."""
     month = AsOf.parse(as_of)
+    restore(county.workspace.lists)
     receipts = county.intake()
     warnings = county.warning_list(month, language=language)
     county.keep_scores(month)
@@ -35,17 +42,16 @@ def run(county: County, as_of: str | AsOf, *, language: Language | None = None) 
         shutil.rmtree(left)
     half = folder.with_name(f".part-{month}")
     half.mkdir()
+    keep_listed(half, pa.array(warnings.rows["household"], pa.string()), warnings.listed_by)
     write_csv(warnings, half / "warnings.csv")
     write_workbook(warnings, half / "warnings.xlsx")
     _replace(half, folder)
-    return Published(receipts, warnings, folder)
+    return Published(receipts, warnings, folder, tuple(published_after(folder.parent, month)))
 
 
 def _replace(new: Path, folder: Path) -> None:
     """Puts a whole new folder in the place of an old one."""
     old = folder.with_name(f".old-{folder.name}")
-    if old.exists() and not folder.exists():  # a run was killed between the two steps below
-        os.replace(old, folder)
     shutil.rmtree(old, ignore_errors=True)
     try:
         if folder.exists():

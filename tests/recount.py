@@ -28,7 +28,8 @@ class Recount:
     """`rows`: one a household and as-of; `falls`: household, month and cause, all that the truth knows."""
 
     county: fpml.County
-    as_ofs: list[AsOf]
+    as_ofs: list[AsOf]  # those of the year before too: their lists are walked and not counted
+    first: int  # the position from which on they are counted
     times: list[dict[int, int]]  # for each draw how often each village is in it
     walked: dict[str, list[list[tuple[str, int]]]] = field(default_factory=dict)
 
@@ -65,17 +66,29 @@ class Recount:
         rows["village"] = rows.household.map(latest)
         rows["township"] = np.where(rows.village < 0, -1, rows.village // 1000)
         names = [n for n, r in self.catalogue.rules.items() if r.channel == "department"]
+        listing = self.listing
         rows["hit"] = rows[[n for n in names if self.catalogue.rules[n].severity in PUSHED]].any(axis=1)
         rows["sibling"] = rows[
             [n for n, r in self.catalogue.rules.items() if r.channel != "department"] or ["hit"]
         ].any(axis=1)
-        ordered = rows.sort_values(["household", "month"])
-        before = ordered.groupby("household")[names].shift(1)
-        follows = ordered.groupby("household").month.shift(1) == ordered.month - 1
-        fresh = ordered[names] & ~(before.fillna(False).astype(bool).mul(follows, axis=0))
-        rows["fresh"] = fresh.any(axis=1).reindex(rows.index)
+        rows["fresh"] = self.news(rows, rows[listing])
+        rows["counted"] = rows.free & (rows.month >= self.months[self.first])
         rows["place"] = rows[rows.free].groupby("month").score.rank(ascending=False, method="min")
         return rows
+
+    @property
+    def listing(self) -> list[str]:
+        """What lists by itself: departments' rules that push, declarations and cadres' finds."""
+        return [n for n, r in self.catalogue.rules.items() if r.channel != "department" or r.severity in PUSHED]
+
+    @staticmethod
+    def news(rows: pd.DataFrame, held: pd.DataFrame) -> pd.Series:
+        """Which rows are hit by some rule that did not hit the household at the as-of before."""
+        ordered = rows.sort_values(["household", "month"])
+        now = held.loc[ordered.index]
+        follows = ordered.groupby("household").month.shift(1) == ordered.month - 1
+        before = now.groupby(ordered.household).shift(1).fillna(False).astype(bool).mul(follows, axis=0)
+        return (now & ~before).any(axis=1).reindex(rows.index)
 
     def _scores(self, as_of: AsOf) -> pd.DataFrame:
         """Every probability of an as-of; none before a model had been trained."""
@@ -121,7 +134,7 @@ class Recount:
         """Those that a list could have found: watched at the last list before."""
         watched = set(zip(self.rows.household, self.rows.month, strict=True))
         keep = [
-            self.months[0] < m <= self.months[-1] + 1 and (h, max(x for x in self.months if x < m)) in watched
+            self.months[self.first] < m <= self.months[-1] + 1 and (h, max(x for x in self.months if x < m)) in watched
             for h, m in zip(events.household, events.month, strict=True)
         ]
         return events[keep].reset_index(drop=True)
@@ -156,12 +169,19 @@ class Recount:
                 n = times.get(r.village, 0)
                 before = last.get(r.household)
                 rests = before is not None and (before == now or (now - before < 6 and not r.fresh))
-                if not n or rests or (not held and left <= 0):
+                if not n or rests or (not held and left < n):
                     continue
                 last[r.household] = now
                 listed.append((r.household, now))
                 left -= n
         return listed
+
+    def listed(self, name: str) -> list[tuple[str, int]]:
+        """Whom a walk listed in the county as it was, at the as-ofs that are counted."""
+        return [x for x in self.walked[name][0] if x[1] >= self.months[self.first]]
+
+    def a_month(self, name: str, draw: int) -> float:
+        return float(np.mean([self.visits(name, draw, at) for at in range(self.first, len(self.as_ofs))]))
 
     def visits(self, name: str, draw: int, at: int) -> int:
         times = self.times[draw]
@@ -186,7 +206,11 @@ class Recount:
     def of_listed(self, name: str, value: dict[tuple[str, int], float]) -> np.ndarray:
         return np.array(
             [
-                sum(times[self.village[h]] * value.get((h, m), 0.0) for h, m in self.walked[name][d])
+                sum(
+                    times[self.village[h]] * value.get((h, m), 0.0)
+                    for h, m in self.walked[name][d]
+                    if m >= self.months[self.first]
+                )
                 for d, times in enumerate(self.times)
             ]
         )
@@ -202,6 +226,14 @@ class Recount:
             known[h, m] = float(m + 12 <= self.truth_to)
             came[h, m] = known[h, m] * any(0 < t - m <= 12 for t in by.get(h, []))
         return came, known
+
+    @cached_property
+    def below(self) -> dict[tuple[str, int], float]:
+        """For each row whether its household is below the line, or a guarantee fails, and nobody has found it."""
+        states = pd.read_parquet(self.county.workspace.truth / "states.parquet")
+        bad = states[(states.below | (states.failing > 0)) & (states.monitored == 0)]
+        there = set(zip(bad.household_id.astype(str), bad.month, strict=True))
+        return {k: float(k in there) for k in zip(self.rows.household, self.rows.month, strict=True)}
 
     @cached_property
     def verified(self) -> pd.DataFrame:

@@ -87,7 +87,7 @@ def _about(simulated: bool, villages: int) -> dict[str, object]:
     return {
         "county_zh": "模拟县" if simulated else "某县", "county_en": "Simulated County" if simulated else "a county",
         "simulated": simulated, "truth": simulated, "as_of": "2023-12", "first": "2022-01", "last": "2023-12",
-        "as_ofs": 24, "households": 52_310, "villages": villages, "falls": 1_204, "visits": 300, "horizon": 6,
+        "as_ofs": 24, "asked": 24, "before": 15, "before_with_model": 3, "households": 52_310, "villages": villages, "falls": 1_204, "visits": 300, "horizon": 6,
         "draws": 200, "audited": 0 if simulated else 1_700, "policy": "9f2c1ab07d41", "ledger": 36,
         "models": {"new_poverty": "3 (2023-06)", "relapse": "2 (2023-06)"},
     }  # fmt: skip
@@ -100,6 +100,7 @@ def _figures(draw: np.random.Generator) -> pd.DataFrame:
         "found_model": (0.427, "share", ""), "found_in_force": (0.451, "share", ""), "found_ratio": (1.37, "ratio", ""),
         "lead_rules": (1.6, "months", ""), "lead_model": (2.7, "months", ""), "lead_gain": (1.1, "months", ""),
         "precision_rules": (0.048, "share", ""), "precision_model": (0.071, "share", ""),
+        "detected_rules": (0.012, "share", ""), "detected_model": (0.009, "share", ""),
         "never_seen_by_rules": (0.551, "share", ""), "both": (0.21, "share", "both"),
         "rule_only": (0.10, "share", "rule"), "model_only": (0.22, "share", "model"),
     }  # fmt: skip
@@ -139,14 +140,15 @@ def _corners(draw: np.random.Generator, towns: list[tuple[str, str]]) -> pd.Data
 
 
 def _capacity(draw: np.random.Generator) -> pd.DataFrame:
-    shares = {"rules": 0.9, "model": 1.2, "in_force": 1.25}
+    shares = {"all_rules": 0.9, "model": 1.2, "in_force": 1.25}
     return pd.DataFrame(
         {
             "visits": visits, "method": method,
             **spread(draw, "found", shares[method] * visits**0.5 / 60, 0.12),
             **spread(draw, "lead", shares[method] * visits**0.4 / 5), **spread(draw, "precision", shares[method] / visits**0.5),
+            **spread(draw, "detected", shares[method] / visits),
         }
-        for visits in (100, 300, 600, 1_000) for method in METHODS
+        for visits in (100, 300, 600, 1_000) for method in shares
     )  # fmt: skip
 
 
@@ -188,7 +190,7 @@ def _rules(draw: np.random.Generator) -> pd.DataFrame:
                 "rule": rule, **two("rule", (zh, en)), **two("department", (department, department_en)),
                 "channel": "department", "severity": ("high", "middle", "low")[n % 3], "pushes": n % 3 < 2,
                 "hits": hits, "households": hits // 2, "visits": hits // 3, "found": found,
-                **known("precision", float(draw.uniform(0.01, 0.15))), **known("recall", found / 1204),
+                **known("precision", float(draw.uniform(0.01, 0.15))), **known("detected", 0.01), **known("recall", found / 1204),
                 "only_this": found // 3, "visits_per_found": hits / 3 / found if found else np.nan, "fires": fires,
             }
         )  # fmt: skip
@@ -227,7 +229,7 @@ def _groups(draw: np.random.Generator) -> pd.DataFrame:
                 **spread(draw, "found_rules", 0.31), **spread(draw, "found_model", 0.43), "near_cut": 400 + n,
                 **spread(draw, "near_cut_confirmed_share", 0.08), "audit_finds": n,
                 **(spread(draw, "recall", 0.44) if n >= 10 else nothing("recall")),
-                **spread(draw, "gap", float(draw.normal(0, 0.05)), 0.8), "supported": n % 5 == 0,
+                **spread(draw, "gap", float(draw.normal(0, 0.05)), 0.8), "testable": n % 2 == 0, "supported": n % 4 == 0,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)

@@ -205,8 +205,12 @@ def matrix(
 
 def as_of_months(histories: pa.Table) -> npt.NDArray[np.int64]:
     """The month of each row's as-of, as an integer."""
-    days = histories["as_of"].cast(pa.int32()).to_numpy().astype("datetime64[D]")
-    return days.astype("datetime64[M]").astype(np.int64) + 1970 * 12
+    # Few days, many rows.
+    coded = histories["as_of"].combine_chunks().dictionary_encode()
+    coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
+    days = coded.dictionary.cast(pa.int32()).to_numpy().astype("datetime64[D]")
+    months: npt.NDArray[np.int64] = days.astype("datetime64[M]").astype(np.int64) + 1970 * 12
+    return months[coded.indices.to_numpy()]
 
 
 def _base(names: Sequence[str], catalogue: Catalogue) -> list[Feature]:

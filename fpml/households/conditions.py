@@ -171,6 +171,18 @@ def _compare_integers(comparison: str, values: npt.NDArray[Any], threshold: Deci
     return held
 
 
+# The feature that says whether a household is in monitoring; where nobody tells of monitoring, nobody is in it.
+MONITORED = "monitored__holding__ever"
+
+
+def in_monitoring(histories: pa.Table) -> Bools:
+    """Which history rows are of households in monitoring: found already, and not listed."""
+    if MONITORED not in histories.column_names:
+        return np.zeros(histories.num_rows, bool)
+    told = histories[MONITORED].combine_chunks().fill_null(0).to_numpy(zero_copy_only=False)
+    return np.asarray(told > 0, bool)
+
+
 def cohort(histories: pa.Table, catalogue: Any) -> npt.NDArray[np.int8]:
     """As what each row's household is watched: the position of the first group of `county.yaml: cohort` that holds."""
     out = np.full(histories.num_rows, -1, np.int8)

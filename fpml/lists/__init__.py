@@ -2,12 +2,14 @@
 
 from fpml.lists.corrections import write_corrections
 from fpml.lists.evidence import deadline_in_words, hit_in_full
+from fpml.lists.published import in_peace, keep_listed, listed_lately, published_after, restore
 from fpml.lists.rank import rank
 from fpml.lists.reasons import reasons, rule_in_words, value_in_words
 from fpml.lists.warning_list import WarningList, draw_up, scores, standing
 from fpml.lists.workbook import write_csv, write_workbook
 
 __all__ = [
-    "WarningList", "deadline_in_words", "draw_up", "hit_in_full", "rank", "reasons", "rule_in_words", "scores",
+    "WarningList", "deadline_in_words", "draw_up", "hit_in_full", "in_peace", "keep_listed",
+    "listed_lately", "published_after", "rank", "reasons", "restore", "rule_in_words", "scores",
     "standing", "value_in_words", "write_corrections", "write_csv", "write_workbook",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 Codes and probabilities only. They are used again where model, policy and all that was known by the as-of are the same.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ _STAMP = b"fpml"
 
 
 def keep(path: Path, households: "pa.Array | pa.ChunkedArray", stand: Standing, stamp: str) -> pa.Table:
-    """Writes the probability at the first horizon of everybody at risk, in one step; what it wrote."""
+    """Writes the probability at the first horizon of everybody at risk, in one step; the same as a table.
+
+    It can always be reckoned again: a disk that will not take it is no reason to stop.
+    """
     rows = pa.array(np.flatnonzero(~np.isnan(stand.score)))
     columns = [
         households.take(rows).cast(pa.string()),
@@ -24,10 +28,11 @@ def keep(path: Path, households: "pa.Array | pa.ChunkedArray", stand: Standing, 
         pa.array(stand.score).take(rows),
     ]
     table = pa.table(columns, schema=SCHEMA).replace_schema_metadata({_STAMP: stamp})
-    path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".part")
-    pq.write_table(table, half, compression="zstd")
-    half.replace(path)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, half, compression="zstd")
+        half.replace(path)
     return table
 
 

@@ -17,23 +17,27 @@ class Ranked:
     """Positions of the listed rows, in rank order, and by whom each was listed.
 
     By rule (a department's), model or both; by declared or walked where neither of these points at the household.
+    `excess`: households of the lines beyond the visits at hand; `spared`: those of the lines that are not listed now.
     """
 
     rows: npt.NDArray[np.int64]
     listed_by: tuple[str, ...]
     excess: int
+    spared: int
 
 
-def rank(score: Floats, already: Bools, lines: Mapping[str, Bools], *, visits: int) -> Ranked:
+def rank(score: Floats, already: Bools, lines: Mapping[str, Bools], *, visits: int, apart: Bools) -> Ranked:
     """The list of one as-of: whom a line lists, and the highest scores (NaN: not at risk) as far as visits reach.
+
+    `apart`: who is not listed now whatever is known of them (in monitoring, or left in peace); they take no visit.
 
     `lines`: who is listed whatever the score, by line: `rule` (departments' rules), declared, walked. Those already
     below the line come first, then falling score; among equals the order of the rows (households ascending) decides.
-    `excess` says how many of the lines' households there are beyond the visits at hand.
     """
-    hit = np.logical_or.reduce([np.zeros(score.size, bool), *lines.values()])
+    of_lines = np.logical_or.reduce([np.zeros(score.size, bool), *lines.values()])
+    hit = of_lines & ~apart
     number_of_hits = int(hit.sum())
-    scored = np.flatnonzero(~np.isnan(score))
+    scored = np.flatnonzero(~np.isnan(score) & ~apart)
     best = scored[np.argsort(-score[scored], kind="stable")]
     # The model's own list, as if it stood alone, says who is listed by both; what the lines leave over is added to.
     own = np.zeros(score.size, bool)
@@ -44,7 +48,12 @@ def rank(score: Floats, already: Bools, lines: Mapping[str, Bools], *, visits: i
     rows = np.flatnonzero(listed)
     order = np.lexsort((rows, -np.nan_to_num(score[rows], nan=-1.0), ~already[rows]))
     rows = rows[order]
-    return Ranked(rows, tuple(_by(int(r), own, lines) for r in rows), max(0, number_of_hits - visits))
+    return Ranked(
+        rows,
+        tuple(_by(int(r), own, lines) for r in rows),
+        max(0, number_of_hits - visits),
+        int((of_lines & apart).sum()),
+    )
 
 
 def _by(row: int, own: Bools, lines: Mapping[str, Bools]) -> str:

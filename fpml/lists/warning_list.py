@@ -13,7 +13,7 @@ import pyarrow as pa
 from fpml.catalogue import CHANNELS, DEPARTMENT, Catalogue, Language
 from fpml.dates import AsOf
 from fpml.features import as_of_months, matrix
-from fpml.households import condition_holds
+from fpml.households import condition_holds, in_monitoring
 from fpml.lists.rank import RULE, Bools, Floats, Ranked, hit_names, rank
 from fpml.lists.reasons import reasons, rule_in_words
 from fpml.outcomes import risk_set
@@ -26,13 +26,17 @@ Models = Mapping[str, RiskModel]
 
 @dataclass(frozen=True)
 class WarningList:
-    """What a cadre gets. `titles` names the columns of `rows` in the list's language, in order."""
+    """What a cadre gets. `titles` names the columns of `rows` in the list's language, in order.
+
+    `listed_by`: by which line each row came, whatever the language.
+    """
 
     title: str
     as_of_date: date
     about: tuple[tuple[str, str | int], ...]
     titles: Mapping[str, str]
     rows: pd.DataFrame
+    listed_by: tuple[str, ...]
     words: Mapping[str, str]
     simulated: bool
 
@@ -85,12 +89,23 @@ def standing(histories: pa.Table, models: Models, catalogue: Catalogue) -> Stand
 
 
 def draw_up(
-    histories: pa.Table, models: Models, catalogue: Catalogue, *, language: Language, ledger_version: int
+    histories: pa.Table,
+    models: Models,
+    catalogue: Catalogue,
+    *,
+    in_peace: Bools,
+    language: Language,
+    ledger_version: int,
 ) -> WarningList:
-    """The warning list of histories that all have one as-of, ranked by the first horizon."""
+    """The warning list of histories that all have one as-of, ranked by the first horizon.
+
+    `in_peace`: which rows are of households listed lately of whom nothing new is known. They are not listed, nor are
+    those in monitoring; how many of them rules hit is said.
+    """
     as_of = AsOf(int(as_of_months(histories)[0]))
     stand = standing(histories, models, catalogue)
-    ranked = rank(stand.score, stand.below, _lines(stand, catalogue), visits=catalogue.county.visits)
+    apart = in_peace | in_monitoring(histories)
+    ranked = rank(stand.score, stand.below, _lines(stand, catalogue), visits=catalogue.county.visits, apart=apart)
     words = catalogue.wording[language].words
     return WarningList(
         title=words["title"],
@@ -98,6 +113,7 @@ def draw_up(
         about=_about(stand, ranked, models, catalogue, as_of, language, ledger_version),
         titles=_titles(models, catalogue, language),
         rows=_rows(histories, stand, ranked, models, catalogue, language),
+        listed_by=ranked.listed_by,
         words=words,
         simulated=catalogue.county.simulated,
     )
@@ -194,6 +210,7 @@ def _about(
         "listed": int(ranked.rows.size),
         "capacity": catalogue.county.visits,
         "excess": ranked.excess,
+        "spared": ranked.spared,
     }
     return (
         (words["as_of"], f"{as_of.date} ({catalogue.county.name.said(language)})"),

@@ -17,10 +17,10 @@ from fpml.measure.metrics import (
     visited,
 )
 from fpml.measure.panel import Events, Panel, needed
-from fpml.measure.visits import Ground, Method, Queue
+from fpml.measure.visits import PEACE, Ground, Method, Queue
 
 __all__ = [
-    "Draws", "Events", "Ground", "Interval", "Method", "Occasion", "Outcome", "Panel", "Queue", "Verdict", "auc",
-    "average_precision", "backtest", "brier", "calibration_table", "draws", "expected_over_observed", "found",
+    "PEACE", "Draws", "Events", "Ground", "Interval", "Method", "Occasion", "Outcome", "Panel", "Queue", "Verdict",
+    "auc", "average_precision", "backtest", "brier", "calibration_table", "draws", "expected_over_observed", "found",
     "interval", "judged", "judged_at", "needed", "precision", "rules_beside", "summary", "visited",
 ]  # fmt: skip

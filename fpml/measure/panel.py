@@ -15,7 +15,7 @@ import pyarrow as pa
 from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.features import as_of_months
-from fpml.households import condition_holds
+from fpml.households import MONITORED, condition_holds, in_monitoring
 from fpml.measure.visits import Bools, Ints, Rows
 from fpml.outcomes import risk_set
 
@@ -40,12 +40,14 @@ class Panel:
     """Histories of several as-ofs, one row per watched household and as-of, household by household.
 
     `lists`: at how many of the as-ofs, from the first on, lists are made; the rest are there for what came after.
+    `first`: the position from which on they are counted; those before say who had been listed by then.
     """
 
     histories: pa.Table
     as_ofs: tuple[AsOf, ...]
     lists: int
     catalogue: Catalogue
+    first: int = 0
 
     @cached_property
     def households(self) -> pa.Array:
@@ -83,16 +85,23 @@ class Panel:
         """The months at whose end lists are made."""
         return self._all_months[: self.lists]
 
+    @property
+    def counted(self) -> tuple[AsOf, ...]:
+        """The as-ofs whose lists are counted."""
+        return self.as_ofs[self.first : self.lists]
+
+    @property
+    def until(self) -> int:
+        """The last month whose falls the last list could have found before the next list: that of the next as-of."""
+        months, last = self.catalogue.county.as_of_months, int(self.months[-1])
+        return next(m for m in range(last + 1, last + 13) if m % 12 + 1 in months)
+
     @cached_property
     def row(self) -> Rows:
         """The row of each household (down) at each as-of (across); -1 where it is not watched."""
         out = np.full((len(self.households), len(self.as_ofs)), -1, np.int32)
         out[self.household, self.at] = np.arange(self.household.size, dtype=np.int32)
         return out
-
-    def prepare(self) -> None:
-        """Works out what several threads ask for at once."""
-        self.previous  # noqa: B018
 
     @cached_property
     def last_row(self) -> Rows:
@@ -140,10 +149,7 @@ class Panel:
     @cached_property
     def monitored(self) -> Bools:
         """Which rows are of households in monitoring: found already, and not listed."""
-        name = "monitored__holding__ever"
-        if name not in self.histories.column_names:
-            return np.zeros(self.household.size, bool)
-        return self.stored(name, 0) > 0
+        return in_monitoring(self.histories)
 
     @cached_property
     def below(self) -> Bools:
@@ -170,11 +176,11 @@ class Panel:
         here = household >= 0
         return Events(household[here].astype(np.int32), days[here])
 
-    def true_falls(self, states: pa.Table) -> tuple[Events, Ints]:
+    def true_falls(self, states: pa.Table) -> tuple[Events, Ints, Bools]:
         """First month-ends below the line, or with a guarantee failing, of a simulated county's true states.
 
         Of those who were not in monitoring at the month-end before: these had been found. With the bit of each one's
-        main cause, 0 where there is none.
+        main cause, 0 where there is none; and for each row whether its household is in such trouble, unmonitored.
         """
         frame = states.select(["household_id", "month", "below", "failing", "monitored"])
         household, month = self.position(frame["household_id"]), frame["month"].to_numpy().astype(np.int64)
@@ -186,11 +192,20 @@ class Panel:
         follows[1:] = (h[1:] == h[:-1]) & (m[1:] == m[:-1] + 1)
         fell = follows & t & ~np.roll(t, 1) & ~np.roll(watched, 1)
         cause = states["cause"].to_numpy().astype(np.int64)[order]
-        return Events(h[fell].astype(np.int32), m[fell]), cause[fell]
+        now = t & ~watched
+        return Events(h[fell].astype(np.int32), m[fell]), cause[fell], self._rows_of(h[now], m[now])
+
+    def _rows_of(self, household: Ints, month: Ints) -> Bools:
+        """Which rows are of these households in these months."""
+        at = np.minimum(np.searchsorted(self._all_months, month), self._all_months.size - 1)
+        row = np.where(self._all_months[at] == month, self.row[household, at], -1)
+        out = np.zeros(self.household.size, bool)
+        out[row[row >= 0]] = True
+        return out
 
     def judged(self, events: Events) -> Events:
-        """Those that a list could have found: after the first list, watched, and at most a month after the last one."""
-        inside = (events.month > self.months[0]) & (events.month <= self.months[-1] + 1)
+        """Those that are counted: of the watched, after the first counted list, until the as-of after the last."""
+        inside = (events.month > self.months[self.first]) & (events.month <= self.until)
         some = events.chosen(inside)
         return some.chosen(self.row_before(some) >= 0)
 
@@ -219,6 +234,6 @@ def needed(catalogue: Catalogue, also: Sequence[str] = ()) -> tuple[str, ...]:
     conditions = [c for o in county.outcomes.values() for c in (*o.at_risk, o.fall)]
     conditions += [c for group in county.cohort.values() for c in group.all]
     conditions += [c for rule in catalogue.rules.values() for _, c in rule.each()]
-    names = {c.feature for c in conditions} | {f"{county.village}__last__ever", *also}
+    names = {c.feature for c in conditions} | {f"{county.village}__last__ever", MONITORED, *also}
     names |= {f"{r}__last__ever" for r in [county.line.region] if r}
     return tuple(n for n in catalogue.names() if n in names)

@@ -1,7 +1,7 @@
 """Whom a method visits, month after month, within the visits at hand: one walk of a list through time, compiled.
 
 A visit is a distinct household-visit. A household is not listed again for six months without a new fact, for every
-method alike; a new fact is a department's rule that hits it now and did not at the as-of before.
+method alike; a new fact is a hit that lists by itself now and was not there at the as-of before.
 """
 
 from collections.abc import Iterable, Iterator
@@ -81,7 +81,8 @@ class Ground:
     """What every method is walked over: for each row its household, month and whether there is a new fact.
 
     `months`: the month of each as-of at which lists are made; `fell` and `fell_in`: the household and the month of each
-    fall; `unit`: the allocation unit of each household; `village`: the cluster of each.
+    fall; `unit`: the allocation unit of each household; `village`: the cluster of each. The as-ofs before position
+    `first` are walked and not counted: they say who was listed when the counting begins.
     """
 
     household: Rows
@@ -92,6 +93,12 @@ class Ground:
     fell_in: Ints
     unit: Rows
     village: Rows
+    first: int = 0
+
+    @cached_property
+    def counted(self) -> Bools:
+        """Which rows are of an as-of that is counted."""
+        return np.asarray(self.month >= self.months[self.first], bool)
 
     @cached_property
     def row_village(self) -> Rows:
@@ -139,20 +146,21 @@ class Walked:
     lead: npt.NDArray[np.int16]
 
 
-def walks(method: Method, ground: Ground, weights: Iterable[Rows]) -> Iterator[Walked]:
-    """One walk for each draw of villages, given by how often each household is in it."""
+def walks(method: Method, ground: Ground, drawn: Iterable[tuple[Rows, Ints]]) -> Iterator[Walked]:
+    """One walk for each draw of villages: how often each household is in it, and the quota of that walk."""
     households = ground.unit.size
     last, bits = np.empty(households, np.int64), np.zeros(households, np.uint64)
     listed = np.empty(method.always.rows.size + method.best.rows.size, np.int32)
     reach = ground.in_reach
-    for weight in weights:
+    # Taken together once: in the walk they are read one after another, and not from all over the panel.
+    always, best = (
+        (q.rows, q.edges, ground.household[q.rows], ground.fresh[q.rows]) for q in (method.always, method.best)
+    )
+    for weight, quota in drawn:
         visits = np.zeros(ground.months.size, np.int64)
         lead = np.zeros(ground.fell.size, np.int16)
         last.fill(_NEVER)
-        n = _walk(
-            method.always.rows, method.always.edges, method.best.rows, method.best.edges, method.quota,
-            ground.household, ground.fresh, ground.unit, ground.months, weight, last, bits, listed, visits,
-        )  # fmt: skip
+        n = _walk(always, best, quota, ground.unit, ground.months, weight, (last, bits, listed, visits))
         _leads(ground.fell, ground.fell_in, reach, ground.months, bits, lead)
         bits[ground.household[listed[:n]]] = 0
         yield Walked(listed[:n].copy(), visits, lead)
@@ -169,37 +177,34 @@ def leads(listed: Rows, ground: Ground) -> npt.NDArray[np.int16]:
 
 
 @numba.njit(nogil=True, cache=True)
-def _walk(
-    always, always_edges, best, best_edges, quota, household, fresh, unit, months, weight, last, bits, listed, visits
-):  # fmt: skip  # pragma: no cover  (compiled)
-    """Fills `listed`, `visits` and each household's bits; how many rows were listed."""
+def _walk(always, best, quota, unit, months, weight, walked):  # pragma: no cover  (compiled)
+    """Fills each household's month of last listing and bits, the listed rows and the visits; how many were listed.
+
+    `always`, `best`: rows, edges, and of each row its household and whether there is a new fact. A household drawn more
+    often than there are visits left gives way to the next, so that no quota is exceeded.
+    """
+    last, bits, listed, visits = walked
     n = 0
     for m in range(months.size):
         left = quota[m].copy()
         now, bit = months[m], np.uint64(1) << np.uint64(m)
-        for i in range(always_edges[m], always_edges[m + 1]):
-            row = always[i]
-            h = household[row]
-            if weight[h] == 0 or last[h] == now or (now - last[h] < PEACE and not fresh[row]):
-                continue
-            last[h], listed[n] = now, row
-            bits[h] |= bit
-            n += 1
-            visits[m] += weight[h]
-            left[unit[h]] -= weight[h]
-        for u in range(left.size):
-            for i in range(best_edges[m * left.size + u], best_edges[m * left.size + u + 1]):
-                if left[u] <= 0:
+        # The part before all units is `always`, which no quota bounds.
+        for u in range(-1, left.size):
+            rows, edges, household, fresh = always if u < 0 else best
+            part = m if u < 0 else m * left.size + u
+            for i in range(edges[part], edges[part + 1]):
+                if u >= 0 and left[u] <= 0:
                     break
-                row = best[i]
-                h = household[row]
-                if weight[h] == 0 or last[h] == now or (now - last[h] < PEACE and not fresh[row]):
+                h = household[i]
+                if weight[h] == 0 or last[h] == now or (now - last[h] < PEACE and not fresh[i]):
                     continue
-                last[h], listed[n] = now, row
+                if u >= 0 and weight[h] > left[u]:
+                    continue
+                last[h], listed[n] = now, rows[i]
                 bits[h] |= bit
                 n += 1
                 visits[m] += weight[h]
-                left[u] -= weight[h]
+                left[unit[h]] -= weight[h]
     return n
 
 
@@ -208,7 +213,9 @@ def sum_of(rows, village, times, value):  # pragma: no cover  (compiled)
     """The sum of a value over some rows, each as often as its village was drawn."""
     total = 0.0
     for i in range(rows.size):
-        total += times[village[rows[i]]] * value[rows[i]]
+        # Most rows have none: their village need not be looked up.
+        if value[rows[i]] != 0:
+            total += times[village[rows[i]]] * value[rows[i]]
     return total
 
 

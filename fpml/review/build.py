@@ -10,7 +10,7 @@ from fpml.review.cases import Reasons, cases
 from fpml.review.context import Review
 from fpml.review.corners import corners, named
 from fpml.review.groups import among_falls, bands, groups
-from fpml.review.methods import capacity, duplicates, each_rule, lead, months, never_seen
+from fpml.review.methods import capacity, detected, duplicates, each_rule, lead, months, never_seen
 from fpml.review.places import places
 from fpml.review.study import Study
 from fpml.review.what_if import WhatIf
@@ -68,7 +68,7 @@ def _figures_of(row: Mapping[Hashable, object]) -> dict[str, object]:
 
 def _about(study: Study) -> dict[str, object]:
     panel, county = study.sides.panel, study.catalogue.county
-    lists = panel.as_ofs[: panel.lists]
+    lists = panel.counted
     return {
         "county_zh": county.name.said("zh"),
         "county_en": county.name.said("en"),
@@ -84,7 +84,9 @@ def _about(study: Study) -> dict[str, object]:
         "visits": study.capacity,
         "horizon": study.horizon,
         "draws": len(study.sides.draws) - 1,
-        "as_ofs_without_model": int((np.diff(study.sides.best().edges) == 0).sum()),
+        "asked": study.asked,
+        "before": study.before[0],
+        "before_with_model": study.before[1],
         "audited": int(study.audit.row.size) if study.audit else 0,
         "policy": study.catalogue.fingerprint,
     }
@@ -102,7 +104,7 @@ def _figures(study: Study) -> pd.DataFrame:
     }
     whole = np.where(rules.falls() > 0, rules.falls(), np.nan)
     told: dict[str, tuple[Interval, str, str]] = {
-        "watched": (_count(float(study.sides.free.sum() / study.sides.lists)), "count", ""),
+        "watched": (_count(float(study.sides.counted.sum() / len(study.sides.panel.counted))), "count", ""),
         "visits_rules": (_a_month(rules), "count", ""),
         "visits_in_force": (_a_month(force), "count", ""),
         "falls": (_count(len(study.sides.falls)), "count", ""),
@@ -115,6 +117,8 @@ def _figures(study: Study) -> pd.DataFrame:
         "lead_gain": (model.draws.interval((model.months_ahead() - rules.months_ahead()) / whole), "months", ""),
         "precision_rules": (rules.draws.share(rules.of_listed(fell), rules.of_listed(known)), "share", ""),
         "precision_model": (model.draws.share(model.of_listed(fell), model.of_listed(known)), "share", ""),
+        "detected_rules": (detected(study, rules), "share", ""),
+        "detected_model": (detected(study, model), "share", ""),
         "never_seen_by_rules": (never_seen(study), "share", ""),
     }
     for name, held in corner.items():
@@ -133,4 +137,4 @@ def _count(n: float) -> Interval:
 
 
 def _a_month(o: Outcome) -> Interval:
-    return o.draws.interval(o.visits.mean(axis=1))
+    return o.draws.interval(o.counted_visits.mean(axis=1))

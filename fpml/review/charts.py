@@ -19,6 +19,8 @@ from fpml.review.said import words_in
 Frames = Mapping[str, pd.DataFrame]
 Spec = dict[str, Any]
 Picture = alt.Chart | alt.LayerChart | alt.FacetChart
+# All rules of departments, those too that list nobody by themselves.
+ALL_RULES = "all_rules"
 METHODS = {"rules": ORANGE, "model": BLUE, "in_force": GREY}
 DASHES = {"rules": [7, 3], "model": [1, 0], "in_force": [2, 3]}
 SHAPES = {"rules": "square", "model": "circle", "in_force": "triangle-up"}
@@ -91,6 +93,8 @@ def _found(tables: Frames, language: Language) -> Picture | None:
     if frame.empty:
         return None
     axes, told = _axes(language), _values(language, "method")
+    # Along capacity rules are all rules of departments: those that push are too few to fill it.
+    told, frame = told | {"rules": told[ALL_RULES]}, frame.replace({"method": {ALL_RULES: "rules"}})
     looks = _by_method(told)
     ticks = sorted({int(v) for v in frame["visits"]})
     base = alt.Chart(frame.replace({"method": told})).encode(

@@ -16,12 +16,12 @@ KINDS: Mapping[str, str] = {
     ),
     **dict.fromkeys(("group", "grouping", "rule", "department", "other", "proposal", "why", "name"), "words"),
     **dict.fromkeys(("as_of", "band", "code", "household", "township", "village"), "text"),
-    **dict.fromkeys(("fires", "supported", "pushes"), "flag"),
+    **dict.fromkeys(("fires", "supported", "testable", "pushes"), "flag"),
     **dict.fromkeys(("confirmed_share", "fell_share", "audit_fell_share", "found", "precision", "recall"), "share"),
     **dict.fromkeys(
         ("share_of_rule", "share_of_other", "near_cut_confirmed_share", "found_now", "found_then"), "share"
     ),
-    **dict.fromkeys(("found_rules", "found_model", "groups.found_in_force"), "share"),
+    **dict.fromkeys(("found_rules", "found_model", "groups.found_in_force", "detected"), "share"),
     **dict.fromkeys(("lead", "median_lead"), "months"),
     **dict.fromkeys(("difference", "gap"), "points"),
     **dict.fromkeys(("ratio", "visits_per_found"), "ratio"),
@@ -143,8 +143,11 @@ def words_of(key: str, kind: str, row: Mapping[str, object]) -> Words:
 
 
 def number(kind: str, value: float, around: tuple[float, float] = (math.nan, math.nan), *, rare: bool = False) -> Cell:
-    """A number with its interval, as the page writes it; a dash where it is not one."""
+    """A number with its interval, as the page writes it; where there is none, the bound that is known, or a dash."""
     if not math.isfinite(value):
+        if math.isfinite(around[0]) != math.isfinite(around[1]):
+            bound = f"≥ {written(kind, around[0])}" if math.isfinite(around[0]) else f"≤ {written(kind, around[1])}"
+            return Cell(_same(bound), missing=say("bound"))
         return Cell(_same("–"), missing=say("not_estimable" if rare else "not_told"))
     said = written(kind, value)
     if kind in ("points", "share_change"):

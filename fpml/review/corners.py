@@ -53,7 +53,7 @@ def _causes(study: Study) -> Iterator[Kind]:
 
 
 def _of(study: Study, among: Bools, corners_of: "np.typing.NDArray[np.str_]") -> Iterator[dict[str, object]]:
-    fell, known = (part > 0 for part in study.sides.fell)
+    fell, known = study.sides.fell
     for corner in CORNERS:
         here = among & (corners_of == corner)
         visited, past = here & study.visited, here & known

@@ -24,20 +24,25 @@ def among_falls(study: Study, kind: Kind) -> Bools:
 def groups(study: Study) -> pd.DataFrame:
     """One row a group: what rules and model found of its falls, the share confirmed just above the model's cut.
 
-    `gap` is the model's share found less that of the rest of the grouping; supported where it differs from nothing
-    after Holm's correction over all of these rows, and both sides have ten falls. Recall in a county whose truth nobody
-    knows is estimable only from ten finds of the audit or more.
+    `gap` is the model's share found less that of the rest of the grouping; `testable` where both sides have ten falls,
+    supported where it differs from nothing after Holm's correction over all that are testable (of a grouping of two
+    kinds there is one difference). Recall in a county whose truth nobody knows is estimable only from ten finds of the
+    audit or more; of fewer its lower bound is told.
     """
-    rows, chances = [], []
+    rows: list[dict[str, object]] = []
+    chances: dict[tuple[str, str], float] = {}
+    of_row: list[tuple[str, str]] = []
     near = study.ranks(round(0.8 * study.capacity), study.capacity)
-    for name, kinds in study.groupings.values():
+    for grouping, (name, kinds) in study.groupings.items():
         for kind in kinds:
             row, chance = _group(study, kind, kinds, near)
-            rows.append({**named("grouping", name), **row})
-            chances.append(chance)
-    frame = pd.DataFrame(rows)
-    frame["supported"] = holm(np.array(chances)) if rows else []
-    return frame
+            rows.append({**named("grouping", name), **row, "testable": np.isfinite(chance)})
+            # Of two kinds, what one has more the other has less.
+            of_row.append((grouping, kind.key if len(kinds) > 2 else ""))
+            if np.isfinite(chance):
+                chances[of_row[-1]] = chance
+    held = dict(zip(chances, holm(np.array(list(chances.values()))), strict=True))
+    return pd.DataFrame(rows).assign(supported=[bool(held.get(contrast, False)) for contrast in of_row])
 
 
 def _group(study: Study, kind: Kind, kinds: list[Kind], near: Bools) -> tuple[dict[str, object], float]:
@@ -49,7 +54,7 @@ def _group(study: Study, kind: Kind, kinds: list[Kind], near: Bools) -> tuple[di
     finds, recall = study.audited(kind.rows)
     return {
         **named("group", kind.name),
-        "households": study.distinct(kind.rows & study.sides.free),
+        "households": study.distinct(kind.rows & study.sides.counted),
         "falls": int(here.sum()),
         **spread("found_rules", rules),
         **spread("found_model", model),
@@ -62,15 +67,12 @@ def _group(study: Study, kind: Kind, kinds: list[Kind], near: Bools) -> tuple[di
 
 
 def _gap(o: Outcome, here: Bools, rest: Bools) -> tuple[Interval, float]:
-    """The difference in the share found, and how likely one as large would be by chance; 1 where too few fell."""
+    """The difference in the share found, and how likely one as large would be by chance; not a number: too few fell."""
     mine, others = (np.divide(o.found(x), o.falls(x), out=_nothing(o), where=o.falls(x) > 0) for x in (here, rest))
     told = o.draws.interval(mine - others)
     if min(here.sum(), rest.sum()) < LEAST:
-        return told, 1.0
-    drawn = (mine - others)[1:]
-    drawn = drawn[np.isfinite(drawn)]
-    beyond = min(np.sum(drawn <= 0), np.sum(drawn >= 0))
-    return told, min(1.0, 2 * (beyond + 1) / (drawn.size + 1))
+        return told, float("nan")
+    return told, o.draws.chance(mine - others)
 
 
 def _nothing(o: Outcome) -> Floats:
@@ -90,7 +92,7 @@ def bands(study: Study) -> pd.DataFrame:
     """One row a group and band of score: falls expected within the horizon over those that came."""
     sides = study.sides
     held, known = sides.panel.falls_within(sides.events, study.horizon, known_to=sides.known_to)
-    scored = sides.free & known & ~np.isnan(sides.score)
+    scored = sides.counted & known & ~np.isnan(sides.score)
     edges = np.quantile(sides.score[scored], BANDS) if scored.any() else np.array(BANDS)
     band = np.clip(np.searchsorted(edges, sides.score, side="right") - 1, 0, len(BANDS) - 2)
     return pd.DataFrame(_bands(study, scored, band, held))

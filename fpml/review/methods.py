@@ -8,8 +8,10 @@ import pandas as pd
 from fpml.catalogue import DEPARTMENT, Rule
 from fpml.measure import Events, Interval, Method, Outcome, Queue, judged
 from fpml.measure.metrics import Bools, Floats
-from fpml.measure.visits import ENDLESS
+from fpml.measure.visits import ENDLESS, leads
+from fpml.review.charts import ALL_RULES
 from fpml.review.corners import named, spread
+from fpml.review.sides import any_of
 from fpml.review.study import Study
 from fpml.rules import pushed
 
@@ -24,15 +26,21 @@ def shares(study: Study, o: Outcome) -> dict[str, float]:
         **spread("found", o.draws.share(o.found(), o.falls())),
         **spread("lead", o.draws.ratio(o.months_ahead(), o.falls())),
         **spread("precision", o.draws.share(o.of_listed(fell), o.of_listed(known))),
+        **spread("detected", detected(study, o)),
     }
 
 
+def detected(study: Study, o: Outcome) -> Interval:
+    """The share of a method's visits to households that were below the line already, and not found yet: no lead."""
+    return o.draws.share(o.of_listed(study.below), o.counted_visits.sum(axis=1).astype(np.float64))
+
+
 def capacity(study: Study) -> pd.DataFrame:
-    """One row a capacity and method: rules gravest first, the model alone, the list in force."""
+    """One row a capacity and method: all departments' rules gravest first, the model alone, the list in force."""
     rows = []
     for visits in study.along:
         told = {
-            "rules": _gravest(study, visits),
+            ALL_RULES: _gravest(study, visits),
             "model": study.sides.model_alone(visits),
             "in_force": study.sides.in_force(visits),
         }
@@ -44,29 +52,28 @@ def _gravest(study: Study, visits: int) -> Outcome:
     """Rules at a capacity: the gravest hits first, then those of most rules, then in the order of the rows."""
     sides = study.sides
     held = {n: h for n, h in sides.hits.items() if h.rule.channel == DEPARTMENT}
-    gravity = np.max([np.where(h.held, 1 + _GRAVITY[h.rule.severity], 0) for h in held.values()], axis=0)
-    number = np.sum([h.held for h in held.values()], axis=0)
+    gravity, number = np.zeros(sides.score.size), np.zeros(sides.score.size, np.int64)
+    for h in held.values():
+        gravity = np.maximum(gravity, np.where(h.held, 1 + _GRAVITY[h.rule.severity], 0))
+        number += h.held
     best = Queue.of(sides.free & (number > 0), sides.panel.at, sides.lists, score=gravity + number / (1 + len(held)))
     method = Method(Queue.nobody(sides.lists), best, sides.quota(visits))
     return judged(method, sides.ground(), sides.draws, run=sides.run)
 
 
 def months(study: Study) -> pd.DataFrame:
-    """One row an as-of: visits of rules and model and of both, of the list in force; falls of the month after."""
+    """One row an as-of: visits of rules and model and of both, of the list in force; falls until the as-of after it."""
     panel, lists = study.sides.panel, study.sides.lists
-
-    def at(rows: "np.typing.NDArray[np.integer]") -> "np.typing.NDArray[np.int64]":
-        return np.bincount(panel.at[rows], minlength=lists)[:lists]
-
     falls = study.sides.falls
     when = np.searchsorted(panel.months, falls.month) - 1
     both = np.intersect1d(study.rules.listed, study.model.listed)
     told = {"rules": study.rules.listed, "model": study.model.listed, "both": both, "in_force": study.in_force.listed}
-    columns = {name: at(rows) for name, rows in told.items()}
+    columns = {name: np.bincount(panel.at[rows], minlength=lists) for name, rows in told.items()}
     for name, o in {"falls": None, "found_rules": study.rules, "found_in_force": study.in_force}.items():
         some = when if o is None else when[o.lead[0] > 0]
         columns[name] = np.bincount(np.clip(some, 0, lists - 1), minlength=lists)
-    return pd.DataFrame({"as_of": [str(a) for a in panel.as_ofs[:lists]], **columns})
+    counted = {name: of[panel.first : lists] for name, of in columns.items()}
+    return pd.DataFrame({"as_of": [str(a) for a in panel.counted], **counted})
 
 
 def lead(study: Study) -> pd.DataFrame:
@@ -97,7 +104,7 @@ def _events(study: Study) -> Mapping[str, Events]:
     rows = np.flatnonzero(study.hit)
     _, first = np.unique(panel.household[rows], return_index=True)
     rows = rows[first]
-    rows = rows[panel.at[rows] > 0]
+    rows = rows[panel.at[rows] > panel.first]
     hits = Events(panel.household[rows], panel.months[panel.at[rows]])
     return {
         "fall": study.sides.falls,
@@ -129,10 +136,10 @@ def _rows_of_rules(
 ) -> Iterator[dict[str, object]]:
     pushing = set(pushed(study.catalogue))
     for name, rule in rules.items():
-        held = study.sides.hits[name].held & study.sides.free
-        o = _alone(study, held)
+        held = study.sides.hits[name].held & study.sides.counted
+        o = _alone(study, study.sides.hits[name].held & study.sides.free)
         found = int(o.found()[0])
-        visits = int(o.visits[0].sum())
+        visits = int(o.counted_visits[0].sum())
         told = shares(study, o)
         yield {
             "rule": name,
@@ -145,7 +152,7 @@ def _rows_of_rules(
             "households": study.distinct(held),
             "visits": visits,
             "found": found,
-            **{k: v for k, v in told.items() if k.startswith("precision")},
+            **{k: v for k, v in told.items() if k.startswith(("precision", "detected"))},
             **{k.replace("found", "recall"): v for k, v in told.items() if k.startswith("found")},
             "only_this": int(study.rules.found()[0] - others[name].found()[0]) if name in pushing else 0,
             "visits_per_found": visits / found if found else np.nan,
@@ -163,8 +170,10 @@ def _alone(study: Study, held: Bools) -> Outcome:
 def duplicates(study: Study) -> pd.DataFrame:
     """One row a rule and another that hits most of what it hits: both share at least the share that policy names."""
     rules = study.catalogue.rules
-    rows = np.flatnonzero(np.logical_or.reduce([h.held for h in study.sides.hits.values()]) & study.sides.free)
-    held: Floats = np.stack([study.sides.hits[n].held[rows] for n in rules]).astype(np.float64)
+    rows = np.flatnonzero(
+        any_of((h.held for h in study.sides.hits.values()), study.sides.score.size) & study.sides.counted
+    )
+    held: Floats = np.array([study.sides.hits[n].held[rows] for n in rules], np.float64).reshape(len(rules), rows.size)
     shared = held @ held.T
     hits = np.diag(shared)
     columns = ["rule_zh", "rule_en", "other_zh", "other_en", "shared", "share_of_rule", "share_of_other"]
@@ -184,6 +193,9 @@ def duplicates(study: Study) -> pd.DataFrame:
 
 
 def never_seen(study: Study) -> Interval:
-    """The share of falls whose household no rule that pushes hit in the twelve months before."""
-    everything = _alone(study, study.hit)
-    return everything.draws.share(everything.falls() - everything.found(), everything.falls())
+    """The share of falls before which, for twelve months, no rule of a department of whatever severity hit."""
+    sides, rules = study.sides, study.rules
+    told = [h.held for h in sides.hits.values() if h.rule.channel == DEPARTMENT]
+    hit = np.flatnonzero((sides.panel.at < sides.lists) & any_of(told, sides.score.size)).astype(np.int32)
+    never = leads(hit, rules.ground) == 0
+    return rules.draws.share(rules.falls(never), rules.falls())

@@ -19,7 +19,7 @@ from fpml.review.said import LANGUAGES, of_value, say, say_pair
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "found": ("falls", "found_rules", "found_model", "found_ratio", "found_in_force", "never_seen_by_rules"),
     "early": ("lead_rules", "lead_model", "lead_gain"),
-    "precise": ("precision_rules", "precision_model"),
+    "precise": ("precision_rules", "precision_model", "detected_rules", "detected_model"),
     "corners": ("both", "rule_only", "model_only"),
     "people": ("watched", "visits_rules", "visits_model", "visits_in_force"),
 }
@@ -200,8 +200,10 @@ def _unknown(about: Mapping[str, object]) -> Iterator[Words]:
     yield say("unknown", "truth" if about.get("truth") else "no_truth")
     if about.get("simulated"):
         yield say("unknown", "simulated")
-    if without := about.get("as_ofs_without_model"):
-        yield say("unknown", "without_model", months=_plain(without), of=_plain(about["as_ofs"]))
+    asked, counted = int(str(about["asked"])), int(str(about["as_ofs"]))
+    if asked > counted:
+        yield say("unknown", "without_model", months=_plain(asked - counted), of=_plain(asked), first=about["first"])
+    yield say("unknown", "before", before=_plain(about["before"]), with_model=_plain(about["before_with_model"]))
     audited = about.get("audited")
     yield say("unknown", "audited", audited=_plain(audited)) if audited else say("unknown", "no_audit")
     yield from (say("unknown", key) for key in ("recent", "helped", "small", "past", "reasons"))

@@ -25,10 +25,10 @@ def places(study: Study, kind: str) -> pd.DataFrame:
     listed = np.zeros(of_row.size, bool)
     listed[study.in_force.listed] = True
     last = panel.at == panel.lists - 1
-    entered = study.identified.chosen(
-        (study.identified.month > panel.months[0]) & (study.identified.month <= panel.months[-1])
-    )
-    rows = [_place(study, int(c), of_row == c, listed, last, code[entered.household] == c) for c in np.unique(code)]
+    # A household that came in twice counts once.
+    inside = (study.identified.month >= panel.months[panel.first]) & (study.identified.month <= panel.months[-1])
+    entered = np.unique(study.identified.household[inside])
+    rows = [_place(study, int(c), of_row == c, listed, last, code[entered] == c) for c in np.unique(code)]
     colourings = study.catalogue.review.colours.get(kind, ())  # type: ignore[call-overload]
     return pd.DataFrame([{**row, **_coloured(row, colourings)} for row in rows])
 

@@ -16,18 +16,22 @@ from fpml.rules import hit
 
 @dataclass(frozen=True)
 class Hits:
-    """A rule's hits over the panel's rows, and which of them are new: it did not hit at the as-of before."""
+    """A rule's hits over the panel's rows."""
 
     rule: Rule
     held: Bools
-    new: Bools
+    panel: Panel
+
+    @cached_property
+    def new(self) -> Bools:
+        """Which of them are new: the rule did not hit the household at the as-of before."""
+        before = self.panel.previous
+        return self.held & ~((before >= 0) & self.held[before])
 
 
 def hits_of(rule: Rule, panel: Panel) -> Hits:
     """A rule's hits over the rows of a panel."""
-    held = hit(rule, panel.histories, panel.catalogue)
-    before = panel.previous
-    return Hits(rule, held, held & ~((before >= 0) & held[before]))
+    return Hits(rule, hit(rule, panel.histories, panel.catalogue), panel)
 
 
 @dataclass
@@ -52,7 +56,6 @@ class Sides:
     ) -> "Sides":
         """The sides of a panel, with every rule of its policy; intervals from so many draws of villages."""
         rules = panel.catalogue.rules
-        panel.prepare()
         hits = dict(zip(rules, run(lambda rule: hits_of(rule, panel), rules.values()), strict=True))
         draws = Draws.of(panel.villages[0].size, times=times)
         return cls(panel, score, events, draws, known_to, hits, run)
@@ -63,10 +66,15 @@ class Sides:
         return (self.panel.at < self.panel.lists) & ~self.panel.monitored
 
     @cached_property
-    def fell(self) -> tuple[Floats, Floats]:
+    def counted(self) -> Bools:
+        """Which of them are of an as-of that is counted: those before only say who had been listed by then."""
+        return self.free & (self.panel.at >= self.panel.first)
+
+    @cached_property
+    def fell(self) -> tuple[Bools, Bools]:
         """For each row whether a fall came within the twelve months after it, where that is known; and if it is."""
         held, known = self.panel.falls_within(self.events, 12, known_to=self.known_to)
-        return (held & known).astype(float), known.astype(float)
+        return held & known, known
 
     @cached_property
     def falls(self) -> Events:
@@ -79,9 +87,9 @@ class Sides:
         return self.panel.lists
 
     def ground(self, hits: Iterable[Hits] | None = None, allocation: Allocation = "county") -> Ground:
-        """What methods are walked over. A new fact: a department's rule hits anew, of these or of those in force."""
+        """What methods are walked over. A new fact: what lists by itself hits anew, of these hits or those in force."""
         told = self.hits.values() if hits is None else hits
-        chosen = [h for h in told if h.rule.channel == DEPARTMENT]
+        chosen = [h for h in told if h.rule.lists(self.panel.catalogue.county.pushed)]
         return Ground(
             household=self.panel.household,
             month=self.panel.month,
@@ -91,6 +99,7 @@ class Sides:
             fell_in=self.falls.month,
             unit=self.unit(allocation),
             village=self.panel.villages[1],
+            first=self.panel.first,
         )
 
     def unit(self, allocation: Allocation) -> Rows:
@@ -127,10 +136,10 @@ class Sides:
         return Queue.of(self.free & any_of(chosen, self.score.size), self.panel.at, self.lists)
 
     def rules_alone(self, hits: Iterable[Hits] | None = None) -> Outcome:
-        """The departments' rules at their own visits."""
+        """The departments' rules, or these, at their own visits: a rule that is left out brings no new facts either."""
         told = list(self.hits.values() if hits is None else hits)
         method = Method(self.always(told), Queue.nobody(self.lists), np.full((self.lists, 1), ENDLESS))
-        return judged(method, self.ground(), self.draws, run=self.run)
+        return judged(method, self.ground(told), self.draws, run=self.run)
 
     def model_alone(self, visits: int | Ints) -> Outcome:
         """The model alone: at so many visits an as-of, or at as many as another method made (draws x as-ofs)."""

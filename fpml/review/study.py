@@ -6,18 +6,20 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+from scipy.stats import beta
 
 from fpml.catalogue import Catalogue, Group, Words
 from fpml.households import hold_together
 from fpml.measure import Events, Interval, Outcome
 from fpml.measure.metrics import Bools, Floats, Ints
-from fpml.measure.visits import WINDOW
 from fpml.review.sides import Sides, any_of
 from fpml.rules import pushed
 
 # A verification within so many days after an as-of is taken for one of its list.
 VERIFIED_WITHIN_DAYS = 92
 CONFIRMED = 2
+# The one-sided bound that is published where finds are few.
+ONE_SIDED = 0.95
 # Of fewer finds of an audit no recall is estimated.
 LEAST_FINDS = 10
 # The capacities that are tried, as shares of the one in force.
@@ -38,11 +40,15 @@ class Visits:
 
 @dataclass(frozen=True)
 class Audited:
-    """Households that an audit drew at an as-of: the panel's row, one over its probability, and what was found."""
+    """Households that an audit drew at an as-of: the panel's row, one over its probability, and what was found.
+
+    `fell`: the month in which a confirmed one fell, as the audit found: it is below the line, or was in the last year.
+    """
 
     row: Ints
     weight: Floats
     confirmed: Bools
+    fell: Ints
 
 
 @dataclass(frozen=True)
@@ -59,16 +65,22 @@ class Study:
     """Everything that the tables of a review are counted from.
 
     `truth`: falls are the simulator's own. `horizon`: months over which the model's probability is meant. `told_to`:
-    the last day on which anything was known. `causes`: for each fall the code of its main cause, 0 where not known.
+    the last day on which anything was known. `below`: rows of households below the line already and not found yet, in
+    truth or as the records tell. `asked`: of so many as-ofs a review was asked; those without a model are not
+    counted. `before`: how many as-ofs are walked before those that are counted, and how many of these had a model.
+    `causes`: for each fall the code of its main cause, 0 where not known.
     """
 
     sides: Sides
     verified: Visits
     identified: Events
     causes: Ints
+    below: Bools
     truth: bool
     horizon: int
     told_to: int
+    asked: int
+    before: tuple[int, int]
     audit: "Audited | None" = None
 
     @property
@@ -114,7 +126,7 @@ class Study:
         place = np.arange(queue.rows.size) - np.repeat(queue.edges[:-1], np.diff(queue.edges))
         out = np.zeros(self.sides.score.size, bool)
         out[queue.rows[(place >= first) & (place < last)]] = True
-        return out
+        return out & self.sides.counted
 
     def same_as_of(self, row: int) -> Floats:
         """The scores of everybody who could be listed at a row's as-of."""
@@ -123,13 +135,13 @@ class Study:
 
     @cached_property
     def corner(self) -> "np.typing.NDArray[np.str_]":
-        """The corner of each row that could be listed: both, rule, model or neither; '' of the others."""
+        """The corner of each row that could be listed and is counted: both, rule, model or neither; '' of others."""
         return self.corner_at(self.capacity)
 
     def corner_at(self, visits: int) -> "np.typing.NDArray[np.str_]":
         """The corner of each row where the model's list were so many visits long."""
         names = np.array(["neither", "model", "rule", "both"])
-        return np.where(self.sides.free, names[self.hit * 2 + self.ranks(0, visits)], "")
+        return np.where(self.sides.counted, names[self.hit * 2 + self.ranks(0, visits)], "")
 
     @cached_property
     def _next_visit(self) -> Ints:
@@ -194,42 +206,69 @@ class Study:
         return kinds
 
     def audit_share(self, among: Bools) -> Interval:
-        """The share of some rows that the audit would find in trouble, by the probability of having been drawn."""
-        return self._weighted(np.ones(self.sides.score.size, bool), among, confirmed=False)
+        """The share of some rows that the audit would find in trouble, by the probability of having been drawn.
 
-    def audited(self, among: Bools) -> tuple[int, Interval]:
-        """How many of some rows the audit found, and the share of them that the list in force had in the year before.
-
-        Not estimable (not a number) from fewer than ten finds.
+        Of fewer than ten finds only the upper bound is told.
         """
-        finds = int((self.audit.confirmed & among[self.audit.row]).sum()) if self.audit else 0
-        return finds, self._weighted(self._listed_before, among, confirmed=True) if finds >= LEAST_FINDS else NOTHING
-
-    def _weighted(self, having: Bools, among: Bools, *, confirmed: bool) -> Interval:
-        """Of the audited among some rows (or of those confirmed) the weighted share confirmed that has something."""
         if self.audit is None:
             return NOTHING
-        here = among[self.audit.row] & (self.audit.confirmed | (not confirmed))
+        here = among[self.audit.row]
+        if not here.any():
+            return NOTHING
+        if int((here & self.audit.confirmed).sum()) < LEAST_FINDS:
+            return Interval(np.nan, np.nan, self._bound(here & self.audit.confirmed, here))
+        return self._weighted(here & self.audit.confirmed, here)
+
+    def audited(self, among: Bools) -> tuple[int, Interval]:
+        """How many of some rows the audit found, and the share of them that the list in force had before they fell.
+
+        Those who fell before counting began are left out, as of all falls; who was drawn again is one find.
+        Of fewer than ten finds only the lower bound is told: one less the upper bound of the missed.
+        """
+        if self.audit is None:
+            return 0, NOTHING
+        here = among[self.audit.row] & self.audit.confirmed & self._once
+        finds = int(here.sum())
+        if not finds:
+            return 0, NOTHING
+        if finds < LEAST_FINDS:
+            return finds, Interval(np.nan, 1 - self._bound(here & ~self._listed_before, here), np.nan)
+        return finds, self._weighted(here & self._listed_before, here)
+
+    def _weighted(self, part: Bools, whole: Bools) -> Interval:
+        """The weighted share of some of the audited that are of a part, with its interval over draws of villages."""
+        assert self.audit is not None
         panel = self.sides.panel
         village = panel.villages[1][panel.household[self.audit.row]]
-        part = self.audit.weight * (here & self.audit.confirmed & having[self.audit.row])
         n, times = panel.villages[0].size, self.sides.draws.times.astype(np.float64)
-        sums = (np.bincount(village, w, minlength=n) for w in (part, self.audit.weight * here))
+        sums = (np.bincount(village, self.audit.weight * rows, minlength=n) for rows in (part, whole))
         of_part, of_whole = (times @ s for s in sums)
-        counts = int((here & self.audit.confirmed & having[self.audit.row]).sum()), int(here.sum())
-        return self.sides.draws.share(of_part, of_whole, counts=counts)
+        return self.sides.draws.share(of_part, of_whole, counts=(int(part.sum()), int(whole.sum())))
+
+    def _bound(self, part: Bools, whole: Bools) -> float:
+        """The one-sided 95 % upper bound of a share: Clopper-Pearson on Kish's effective number."""
+        assert self.audit is not None
+        weight = self.audit.weight[whole]
+        trials = float(weight.sum() ** 2 / (weight**2).sum())
+        cases = trials * float(self.audit.weight[part].sum() / weight.sum())
+        return float(beta.ppf(ONE_SIDED, cases + 1, trials - cases)) if cases < trials else 1.0
+
+    @cached_property
+    def _once(self) -> Bools:
+        """Which of the audited are falls that are counted, each household's once."""
+        assert self.audit is not None
+        panel = self.sides.panel
+        fall = panel.household[self.audit.row].astype(np.int64) * 100_000 + self.audit.fell
+        once = np.zeros(fall.size, bool)
+        once[np.unique(fall, return_index=True)[1]] = True
+        return once & (self.audit.fell > panel.months[panel.first])
 
     @cached_property
     def _listed_before(self) -> Bools:
-        """For each row whether the list in force had its household in the twelve months before."""
-        panel = self.sides.panel
-        listed = np.zeros((len(panel.households), panel.lists), bool)
-        listed[panel.household[self.in_force.listed], panel.at[self.in_force.listed]] = True
-        before = np.zeros_like(listed, shape=(len(panel.households), len(panel.as_ofs)))
-        for at, as_of in enumerate(panel.as_ofs):
-            ahead = as_of.month - panel.months
-            before[:, at] = listed[:, (ahead >= 1) & (ahead <= WINDOW)].any(axis=1)
-        return before[panel.household, panel.at]
+        """For each of the audited whether the list in force had it in the twelve months before it fell."""
+        assert self.audit is not None
+        household = self.sides.panel.household[self.audit.row]
+        return np.asarray(self.in_force.against(household, self.audit.fell).lead[0] > 0)
 
     @cached_property
     def household_types(self) -> list[Kind]:

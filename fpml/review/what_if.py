@@ -7,12 +7,13 @@ same draws of villages, so that the interval is of the difference.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from fpml.catalogue import Proposal, Rule, proposal_faults, rules_as_proposed
-from fpml.errors import PolicyError
+from fpml.errors import PolicyError, UsageError
 from fpml.measure import Method, Outcome, judged
 from fpml.measure.metrics import Bools, Floats
 from fpml.review.sides import Hits, Sides, hits_of
@@ -44,26 +45,34 @@ class WhatIf:
 
     sides: Sides
     groupings: Mapping[str, Mapping[str, Bools]] = field(default_factory=dict)
-    _now: dict[int, Outcome] = field(default_factory=dict, repr=False)
 
     @property
     def visits(self) -> int:
         """The capacity in force, a month."""
         return self.sides.panel.catalogue.county.visits
 
+    @cached_property
     def now(self) -> Outcome:
         """The list in force."""
-        if 0 not in self._now:
-            self._now[0] = self.sides.in_force(self.visits)
-        return self._now[0]
+        return self.sides.in_force(self.visits)
+
+    @cached_property
+    def _figures_now(self) -> dict[str, Floats]:
+        return figures_of(self.now, self.sides)
 
     def ask(self, proposal: Proposal) -> Answer:
         """What would have been found under a proposal; raises PolicyError where it names what is not there."""
         catalogue = self.sides.panel.catalogue
         if faults := list(proposal_faults("proposal", proposal, catalogue.rules, catalogue.departments)):
             raise PolicyError(faults)
-        now, then = self.now(), self._then(proposal)
-        return Answer(proposal, self._figures(now, then), self._groups(now, then))
+        features = {c.feature for rule in proposal.adding.values() for _, c in rule.each()}
+        if missing := features - set(self.sides.panel.histories.column_names):
+            remedy = "Give the proposal when asking for the months: county.what_if(last, proposals=[...])."
+            raise UsageError(
+                f"proposal {proposal.name.said('en')}", f"{', '.join(sorted(missing))} was not read", remedy
+            )
+        then = self._then(proposal)
+        return Answer(proposal, self._figures(then), self._groups(self.now, then))
 
     def _then(self, proposal: Proposal) -> Outcome:
         sides = self.sides
@@ -79,11 +88,11 @@ class WhatIf:
         known = {id(h.rule): h for h in self.sides.hits.values()}
         return [known[id(rule)] if id(rule) in known else hits_of(rule, self.sides.panel) for rule in rules.values()]
 
-    def _figures(self, now: Outcome, then: Outcome) -> pd.DataFrame:
+    def _figures(self, then: Outcome) -> pd.DataFrame:
         rows = []
-        before, after = figures_of(now, self.sides), figures_of(then, self.sides)
+        before, after = self._figures_now, figures_of(then, self.sides)
         for name in FIGURES:
-            told = now.draws.interval(after[name] - before[name])
+            told = then.draws.interval(after[name] - before[name])
             rows.append((name, before[name][0], after[name][0], told.estimate, told.low, told.high))
         columns = ["figure", "now", "then", "difference", "difference_low", "difference_high"]
         return pd.DataFrame(rows, columns=columns)
@@ -109,7 +118,7 @@ def figures_of(o: Outcome, sides: Sides) -> dict[str, Floats]:
     fell, known = sides.fell
     of_known = o.of_listed(known)
     return {
-        "visits": o.visits.mean(axis=1),
+        "visits": o.counted_visits.mean(axis=1),
         "found": np.where(o.falls() > 0, o.found() / falls, np.nan),
         "missed": o.falls() - o.found(),
         "lead": np.where(o.falls() > 0, o.months_ahead() / falls, np.nan),

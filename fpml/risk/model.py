@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ class RiskModel:
     learnt: Learnt
     meaning: str
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits of everything that decides a score."""
         content = json.dumps([self.outcome, self.features, self.boosters, _as_json(self.calibrations)])

@@ -128,7 +128,7 @@ def test_the_list_holds_watched_households_once_each_and_no_more_than_the_visits
 def test_the_month_again_gives_the_same_bytes(root: Path) -> None:
     folder = root / "data" / "lists" / LIST
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
-    assert set(before) == {"warnings.csv", "warnings.xlsx"}
+    assert set(before) == {"listed.parquet", "warnings.csv", "warnings.xlsx"}
     again = run("month", LIST, "--workspace", root, "--json")
     assert again.status == 0
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before

@@ -25,7 +25,7 @@ def test_it_runs_and_shows_no_household(
     root = shutil.copytree(trained.workspace.root, tmp_path / "county")
     monkeypatch.setenv("FPML_WORKSPACE", str(root))
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=1200, kernel_name="python3").execute()
     shown = str([cell.get("outputs") for cell in notebook.cells])
     households = set(trained.at("2023-06")["household_id"].to_pylist())
     assert "image/png" in shown

@@ -69,7 +69,7 @@ class World:
                 times = drawn[self.village[h]]
                 before = [self.months[k] for g, k in listed if g == h]
                 rests = bool(before) and month - before[-1] < 6 and not self.fresh[h][m]
-                if not times or (h, m) in listed or rests or (not always and left[self.unit[h]] <= 0):
+                if not times or (h, m) in listed or rests or (not always and left[self.unit[h]] < times):
                     continue
                 listed.append((h, m))
                 made += times

@@ -26,18 +26,24 @@ def ranked(
     *,
     hit: Sequence[int] = (),
     already: Sequence[int] = (),
+    apart: Sequence[int] = (),
     visits: int = 3,
     **siblings: Sequence[int],
 ) -> tuple[list[int], list[str], int]:
     """The rows listed in order, by whom, and the excess; `hit`, `already` and the siblings' hits are positions."""
     here = np.arange(len(score))
     lines = {line: np.isin(here, rows) for line, rows in {"rule": hit, **siblings}.items()}
-    r = rank(np.array(score, float), np.isin(here, already), lines, visits=visits)
+    r = rank(np.array(score, float), np.isin(here, already), lines, visits=visits, apart=np.isin(here, apart))
     return r.rows.tolist(), list(r.listed_by), r.excess
 
 
 def test_the_highest_scores_fill_the_visits() -> None:
     assert ranked([0.1, 0.5, 0.3, 0.4], visits=2) == ([1, 3], ["model", "model"], 0)
+
+
+def test_who_is_left_apart_takes_no_visit_whatever_hits_them() -> None:
+    rows, by, excess = ranked([0.9, 0.8, 0.7, NAN], hit=[0, 3], apart=[0, 3], visits=2)
+    assert (rows, by, excess) == ([1, 2], ["model", "model"], 0)
 
 
 def test_every_rule_hit_is_listed_though_visits_run_out_and_the_excess_is_stated() -> None:
@@ -134,7 +140,7 @@ def a_list(catalogue: Catalogue, households: Sequence[str], **changed: Any) -> W
     whole: dict[str, Any] = {
         "title": words["title"], "as_of_date": date(2024, 5, 31), "titles": titles, "rows": rows, "words": words,
         "about": ((words["as_of"], "2024-05-31"), (words["watched"], 300), (words["notice_title"], words["notice"])),
-        "simulated": True,
+        "simulated": True, "listed_by": ("both",) * len(rows),
     }  # fmt: skip
     return WarningList(**whole | changed)
 
