@@ -50,6 +50,7 @@ bench: setup
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/intake.py
 	$(BIN)/python benchmarks/intervals.py
+	$(BIN)/python benchmarks/bounds.py
 	$(BIN)/python benchmarks/review.py
 
 lock: setup

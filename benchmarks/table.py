@@ -69,10 +69,7 @@ def reviewed() -> Iterator[tuple[str, str]]:
     told = _read("review")
     if "warm" in told:
         size = f"{told['households']:,} households, {told['months']} months, {told['draws']} draws"
-        for kind, what in (
-            ("warm", "months looked at before"),
-            ("cold", "from the ledger, every month scored"),
-        ):
+        for kind, what in (("warm", "months looked at before"), ("cold", "from the ledger, every month scored")):
             t = told[kind]
             further = max(t["further"].values())
             yield (

@@ -1,6 +1,18 @@
 """How good it is, said honestly: forward in time, beside the alternatives, with intervals that draw whole villages."""
 
 from fpml.measure.backtest import Occasion, backtest, rules_beside, summary
+from fpml.measure.bound import Bound, Curve, Falls, Kept, NoBound, Watch, curve, kept, watched
+from fpml.measure.calibration import (
+    Calibration,
+    Decomposition,
+    Forecast,
+    calibrated,
+    cell_edges,
+    decomposition,
+    difference,
+    incoherent,
+    rearranged,
+)
 from fpml.measure.lead import Draws, Outcome, judged, judged_at
 from fpml.measure.leakage import Verdict
 from fpml.measure.metrics import (
@@ -20,7 +32,50 @@ from fpml.measure.panel import Events, Panel, needed
 from fpml.measure.visits import PEACE, Ground, Method, Queue
 
 __all__ = [
-    "PEACE", "Draws", "Events", "Ground", "Interval", "Method", "Occasion", "Outcome", "Panel", "Queue", "Verdict",
-    "auc", "average_precision", "backtest", "brier", "calibration_table", "draws", "expected_over_observed", "found",
-    "interval", "judged", "judged_at", "needed", "precision", "rules_beside", "summary", "visited",
+    "PEACE",
+    "Bound",
+    "Calibration",
+    "Come",
+    "Curve",
+    "Decomposition",
+    "Draws",
+    "Events",
+    "Falls",
+    "Forecast",
+    "Ground",
+    "Interval",
+    "Kept",
+    "Method",
+    "NoBound",
+    "Occasion",
+    "Outcome",
+    "Panel",
+    "Queue",
+    "Verdict",
+    "Watch",
+    "auc",
+    "average_precision",
+    "backtest",
+    "brier",
+    "calibrated",
+    "calibration_table",
+    "cell_edges",
+    "curve",
+    "decomposition",
+    "difference",
+    "draws",
+    "expected_over_observed",
+    "found",
+    "incoherent",
+    "interval",
+    "judged",
+    "judged_at",
+    "kept",
+    "needed",
+    "precision",
+    "rearranged",
+    "rules_beside",
+    "summary",
+    "visited",
+    "watched",
 ]  # fmt: skip
