@@ -146,8 +146,8 @@ def scores(seen: Known, train: Known) -> dict[str, Floats]:
         "any rule": seen.listed.astype(float),
         "the county's own pushes": seen.pushed.astype(float),
         "recorded income against the line": -np.nan_to_num(seen.income, nan=float(np.nanmedian(seen.income))),
-        "logistic regression": baselines.logistic_regression(train.x, y, seen.x),
-        "plain LightGBM": baselines.plain_lightgbm(train.x, y, seen.x, seed=1),
+        "logistic regression": baselines.logistic_regression(train.x, y)(seen.x),
+        "plain LightGBM": baselines.plain_lightgbm(train.x, y, seed=1)(seen.x),
     }
 
 

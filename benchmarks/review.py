@@ -2,7 +2,7 @@
 
 python benchmarks/review.py [--full]
 
-A simulated county is grown and taken in, a model learnt from a sample of its households, and 24 months are reviewed.
+A simulated county is grown and taken in, a model learnt, and 24 months are reviewed.
 `cold`: from the ledger, every month scored; `warm`: months that were looked at before, as a reviewer meets them who
 asks on. Small: 5,000 households over 40 months; full: 220,000 over 48.
 """
@@ -15,21 +15,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 from measure import apart, machine, peak_mb, show, versions, write
 
 import fpml
 from fpml.dates import AsOf
-from fpml.risk import fit
 from fpml.simulate import Plan, load_profile
 
-MONTHS, DRAWS, LEARNT_FROM = 24, 200, 20_000
+MONTHS, DRAWS = 24, 200
 SIZES = {"small": (5_000, 40), "full": (220_000, 48)}
 
 
 def grown(root: Path, size: str) -> fpml.County:
-    """A simulated county whose deliveries are taken in, and its models learnt from a sample of its households."""
+    """A simulated county whose deliveries are taken in, and its models."""
     households, months = SIZES[size]
     county = fpml.open(fpml.init(root).root)
     plan = Plan(load_profile("jiangxi"), households, first=AsOf.parse("2021-01"), months=months, seed=11)
@@ -38,27 +35,10 @@ def grown(root: Path, size: str) -> fpml.County:
     origin = county.as_ofs()[-MONTHS - 1]
     for name in county.model_names():
         try:
-            model = fit(county.definition(name), _sample(county, origin), county.catalogue, origin=origin)
+            county.train(name, origin)
         except fpml.FpmlError as e:
             print(e, file=sys.stderr)
-            continue
-        model.save(county.workspace.artefacts / name / f"{origin}-{model.fingerprint}")
     return county
-
-
-def _sample(county: fpml.County, origin: AsOf) -> pa.Table:
-    """Histories up to an origin of some households: what a model learns from here is not what is measured."""
-    as_ofs = county.as_ofs(origin)
-    watched = county.histories(origin, names=[]).column("household_id").cast(pa.string())
-    chosen = np.sort(np.random.default_rng(0).permutation(len(watched))[:LEARNT_FROM])
-    names = watched.take(pa.array(chosen)).combine_chunks()
-    rows = pa.table(
-        {
-            "household_id": pa.concat_arrays([names] * len(as_ofs)),
-            "as_of": pa.array(np.repeat([a.date for a in as_ofs], len(names)), pa.date32()),
-        }
-    )
-    return county.histories(*as_ofs, rows=rows)
 
 
 def asked(root: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from rich.text import Text
 
 from fpml import month, review
 from fpml.audit import COLUMNS, read_audit
+from fpml.backtests import Backtest
 from fpml.catalogue import Language, read_proposals
 from fpml.county import County, open_county
 from fpml.dates import AsOf
 from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, InputError, NotYetError, UsageError
 from fpml.intake import Receipt
 from fpml.lookback import MONTHS, TIMES
+from fpml.measure.skill import OURS
 from fpml.screen import Screen
 from fpml.simulate import Dials, Foresight, Plan, Style, load_profile
 from fpml.workspace import init
@@ -92,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("backtest", _backtest, "every method at the same visits, forward in time")
     sub.add_argument("models", nargs="*", metavar="MODEL")
     sub.add_argument("--first", metavar="YYYY-MM", help="the first origin")
+    sub.add_argument("--last", metavar="YYYY-MM", help="the last origin")
+    sub.add_argument("--draws", type=int, default=200, metavar="N", help="villages are drawn so often (200)")
+    sub = command("challenge", _challenge, "whether another definition is to take a model's place")
+    sub.add_argument("model", metavar="MODEL")
+    sub.add_argument("definition", type=Path, metavar="FILE", help="the challenger, as models/*.yaml")
+    sub.add_argument("--last", metavar="YYYY-MM", help="labels known by then are judged by")
+    sub.add_argument("--promote", action="store_true", help="if it is, it takes the place")
     sub = command("month", _month, "the monthly batch: intake, histories, hits, scores, reasons, list")
     sub.add_argument("as_of", metavar="YYYY-MM")
     sub = command("review", _review, "model hits held against rule hits: a page, the same as JSON, and what-if")
@@ -211,27 +220,60 @@ def _train(a: argparse.Namespace) -> None:
 
 def _backtest(a: argparse.Namespace) -> None:
     county = _open(a)
-    answer: list[dict[str, Any]] = []
-    tables: list[Table] = []
-    simulated = " (simulated)" if county.catalogue.county.simulated else ""
-    for name in a.models or county.model_names():
-        for horizon, told in county.backtest(name, first=a.first).items():
-            answer.append({"model": name, "horizon": horizon, **told.as_json()})
-            tables.append(_figures("method", told.methods, f"{name}, {horizon} months ahead{simulated}"))
-            tables.append(
-                _figures("rule", told.rules, f"{name}, {horizon} months ahead: rules at their own visits{simulated}")
-            )
-    _say(a, answer, Group(*tables), wide=True)
+    told = county.backtest(*a.models, first=a.first, last=a.last, times=a.draws)
+    _say(a, told.as_json(), Group(*_tables(told)), wide=True)
 
 
-def _figures(what: str, told: pd.DataFrame, title: str) -> Table:
-    """A data frame of figures for a terminal: the last three columns are an estimate with its 95 % interval."""
-    *plain, estimate, low, high = map(str, told.columns)
-    table = Table(what, *plain, f"{estimate} [95 %]", title=title)
-    for name, row in told.iterrows():
-        figures = ["-" if row[c] != row[c] else f"{row[c]:,.0f}" if c == "visits" else f"{row[c]:.3f}" for c in plain]
-        table.add_row(str(name), *figures, f"{row[estimate]:.3f} [{row[low]:.3f}, {row[high]:.3f}]")
+def _challenge(a: argparse.Namespace) -> None:
+    told = _open(a).challenge(a.model, a.definition, last=a.last, promote=a.promote)
+    lines = [f"found: champion {told.champion}, challenger {told.challenger}, gain {told.gain}"]
+    lines += [f"{told.falls} falls, {len(told.origins)} origins: {told.origins[0]} to {told.origins[-1]}"]
+    lines += [f"not promoted: {reason}" for reason in told.reasons]
+    lines += ["promoted" if a.promote else "to be promoted (--promote)"] * told.promoted
+    _say(a, told.as_json(), "\n".join(lines))
+
+
+def _tables(told: Backtest) -> Iterator[Table]:
+    """A backtest for a terminal: what was found, by whom, and whether probabilities hold."""
+    simulated = " (simulated)" if told.about["simulated"] else ""
+    visits = told.about["visits"]
+    found = told.found[told.found["visits"] == visits]
+    yield _figures(found, ("method", "found", "lead", "precision", "found_gain"),
+                   f"Found at {visits} visits an as-of; lead in months; gain: ours less it{simulated}")  # fmt: skip
+    yield _figures(told.rules, ("rule", "visits", "found", "found_ours", "ratio", "lead_gain"),
+                   f"Rules at their own visits, ours at as many{simulated}")  # fmt: skip
+    yield _figures(told.groups, ("grouping", "group", "falls", "found_rules", "found_ours", "found_gain"),
+                   f"By cause and outcome: any rule that pushes, ours at as many visits{simulated}")  # fmt: skip
+    for (kind, outcome, horizon), part in told.skill.groupby(["kind", "outcome", "horizon"]):
+        columns = ("method", "auc", "average_precision", "gain", "brier", "log_loss", "expected_over_observed")
+        one = part.iloc[0]
+        of = f"{one['events']:,} events in {one['rows']:,} rows of {one['origins']} origins"
+        yield _figures(part, columns, f"{outcome}, {kind} within {horizon} months: {of}{simulated}")
+    yield _figures(told.calibration[told.calibration["method"] == OURS],
+                   ("kind", "outcome", "horizon", "events", "ratio", "verdict"),
+                   f"Calibration of ours{simulated}")  # fmt: skip
+    if len(told.bound):
+        yield _figures(told.bound, ("visits", "missed", "upper"),
+                       f"Share of falls that one list misses, and what the next stays below{simulated}")  # fmt: skip
+
+
+def _figures(told: pd.DataFrame, columns: Sequence[str], title: str) -> Table:
+    """Some columns of a data frame for a terminal; where one has its ends beside it, with its 95 % interval."""
+    table = Table(*columns, title=title)
+    for row in told.to_dict("records"):
+        table.add_row(*(_cell(row, name) for name in columns))
     return table
+
+
+def _cell(row: Mapping[Hashable, Any], name: str) -> str:
+    value = row[name]
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    if value != value:
+        return "-"
+    inside = f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return inside if low is None or low != low else f"{inside} [{low:.3f}, {high:.3f}]"
 
 
 def _month(a: argparse.Namespace) -> int:

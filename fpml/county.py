@@ -1,49 +1,50 @@
 """One county's workspace opened: the verbs of fpml, the same for a notebook, the command line and the batch."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fpml import engine, lists, measure, quality, tracking
+from fpml import challenge, engine, lists, measure, quality, tracking
+from fpml.backtests import Backtest
 from fpml.catalogue import Catalogue, Language, Proposal, load
 from fpml.dates import AsOf, as_ofs_between, month_of
 from fpml.errors import NotYetError, UsageError, did_you_mean
-from fpml.features import COLUMNS, Asked, histories, matrix, records_behind
+from fpml.features import COLUMNS, KEY, Asked, histories, matrix, records_behind
 from fpml.households import LINKED_FORMAT, Linked, cohort, linked
 from fpml.inbox import Inbox
 from fpml.intake import Receipt
 from fpml.ledger import Ledger, shard_of
 from fpml.lookback import MONTHS, TIMES, Lookback
+from fpml.outcomes import told_by
 from fpml.progress import Progress, silent
 from fpml.review import Review, Study, WhatIf, asking, written
-from fpml.risk import ModelDefinition, RiskModel, contributions, fit, load_definition
+from fpml.risk import (
+    LearningRows,
+    ModelDefinition,
+    RiskModel,
+    contributions,
+    fit,
+    load_definition,
+    sampled,
+    with_features,
+)
+from fpml.rolling import Rolling
 from fpml.rules import hits
 from fpml.simulate import Foresight, Places, Plan, Style, begin, foresee, simulate
 from fpml.workspace import DEFAULT_POLICY, Workspace, find
 
 # Of so many rows and more, what the last call left in memory is given back to the system before the next.
 LARGE = 10_000_000
-
-
-@dataclass(frozen=True)
-class Backtest:
-    """One horizon's backtest: a row for each method, and a row for each rule at its own visits."""
-
-    methods: pd.DataFrame
-    rules: pd.DataFrame
-
-    def as_json(self) -> dict[str, object]:
-        """Both tables as lists of rows, for a program; what is not a number is null."""
-        tables = {"methods": self.methods, "rules": self.rules}
-        return {k: json.loads(t.reset_index().to_json(orient="records")) for k, t in tables.items()}
+NOTHING: Mapping[str, ModelDefinition] = MappingProxyType({})
 
 
 @dataclass
@@ -56,6 +57,8 @@ class County:
     _built: dict[tuple[object, ...], pa.Table] = field(default_factory=dict, repr=False)
     _ties: tuple[str, Linked] | None = field(default=None, repr=False)
     _loaded: dict[tuple[Path, int], RiskModel] = field(default_factory=dict, repr=False)
+    _told_to: tuple[str, str, AsOf, pa.Table] | None = field(default=None, repr=False)
+    _learnt_from: tuple[object, Mapping[str, LearningRows]] | None = field(default=None, repr=False)
 
     @property
     def ledger(self) -> Ledger:
@@ -186,14 +189,14 @@ class County:
             }
         )
 
-    def at(self, as_of: str | AsOf) -> pa.Table:
-        """The histories of one as-of, taken from those built last where they hold it."""
+    def at(self, as_of: str | AsOf, *, names: Sequence[str] | None = None) -> pa.Table:
+        """The histories of one as-of, taken from those built last where they hold it; `names`: these are enough."""
         month = AsOf.parse(as_of)
         ledger = self.ledger
         for (content, policy, months), table in self._built.items():
             if content == ledger.content and policy == self.catalogue.fingerprint and month in months:  # type: ignore[operator]
                 return table.filter(pc.equal(table["as_of"], pa.scalar(month.date, pa.date32())))
-        return self.histories(month)
+        return self.histories(month, names=names)
 
     def frame(self, histories: pa.Table) -> pd.DataFrame:
         """Histories as a data frame in natural units (yuan), with units and sentences in `attrs`."""
@@ -345,9 +348,9 @@ class County:
     def train(self, model: str, as_of: str | AsOf, *, without: Collection[str] = ()) -> RiskModel:
         """Fits a model on what had matured by the as-of, saves it, and registers it in MLflow."""
         definition, origin = self.definition(model), AsOf.parse(as_of)
-        histories = self._up_to(origin)
+        learning = self._lessons(origin)[model]
         self.progress(f"training {model} at {origin}")
-        fitted = fit(definition, histories, self.catalogue, origin=origin, without=without)
+        fitted = fit(definition, learning, self.catalogue, origin=origin, without=without, run=engine.run)
         folder = self.workspace.artefacts / model / f"{origin}-{fitted.fingerprint}"
         fitted.save(folder)
         tracking.log_model(
@@ -445,7 +448,7 @@ class County:
         name = stand.outcome[row]
         if name:
             x = matrix(histories.slice(row, 1), models[name].features, self.catalogue)
-            parts = contributions(models[name], x, min(models[name].calibrations), self.catalogue)
+            parts = contributions(models[name], x, self.catalogue.county.ranking(name), self.catalogue)
             up, down = lists.reasons(parts, models[name], histories, 0, row, catalogue=self.catalogue, language=lang)
             told = {"raises": [r.text for r in up], "lowers": [r.text for r in down], "outcome": name}
         return {
@@ -466,45 +469,92 @@ class County:
             },
         }
 
-    def backtest(self, model: str, *, first: str | AsOf | None = None, times: int = 500) -> dict[int, Backtest]:
-        """For each horizon (months), methods and rules held against what came, forward in time; kept on disk."""
-        definition = self.definition(model)
-        as_ofs = self.as_ofs()
-        histories = self._up_to(as_ofs[-1])
-        origins = [a for a in as_ofs if not first or a >= AsOf.parse(first)]
-        judged = measure.backtest(definition, histories, self.catalogue, self._shown(origins, model))
-        out = {}
-        for horizon in sorted({o.horizon for o in judged}):
-            methods = measure.summary(judged, horizon, self.catalogue.county.visits, times=times)
-            out[horizon] = Backtest(methods, measure.rules_beside(judged, horizon, times=times))
-            self._save_report(f"backtest-{model}-{horizon}m", out[horizon], judged, horizon)
-        return out
+    def backtest(
+        self, *models: str, first: str | AsOf | None = None, last: str | AsOf | None = None, times: int = 200
+    ) -> Backtest:
+        """Methods and rules held against what came, forward in time, all models together; see `fpml.backtests`.
 
-    def _up_to(self, origin: AsOf) -> pa.Table:
-        """Histories of every as-of up to an origin (perhaps later too), from those built last if they go as far."""
+        `first`, `last`: the first and last origin (None: of all as-ofs). What each origin's methods said is kept until
+        something that they learnt from changes: a run that was stopped goes on.
+        """
+        origins = [a for a in self.as_ofs(AsOf.parse(last) if last else None) if not first or a >= AsOf.parse(first)]
+        if not origins:
+            raise NotYetError("backtest", f"no as-of from {first} on", f"It reaches {self.as_ofs()[-1]}.")
+        return self.rolling(*models).run(origins, times=times)
+
+    def challenge(
+        self, model: str, challenger: Path, *, last: str | AsOf | None = None, times: int = 500, promote: bool = False
+    ) -> challenge.Verdict:
+        """Whether a definition in a file is to take the place of a model's own; see `fpml.challenge`.
+
+        `promote`: where it is, it does (models/MODEL.yaml), and the one before lies beside it (MODEL.yaml.before).
+        """
+        other = load_definition(challenger, self.catalogue)
+        outcome = self.definition(model).outcome
+        if other.outcome != outcome:
+            raise UsageError(challenger.name, f"it is of {other.outcome}, {model} of {outcome}", "Name that model.")
+        months, lag = self.catalogue.county.ranking(outcome), self.catalogue.county.outcomes[outcome].known_after_months
+        origins = challenge.mature(self.as_ofs(AsOf.parse(last) if last else None), months, lag)
+        both = [r.tested(origins, times=times, warm=0) for r in (self.rolling(), self.rolling(instead={model: other}))]
+        verdict = challenge.decided(model, outcome, *both)
+        if promote and verdict.promoted:
+            self.workspace.promote(model, challenger)
+        return verdict
+
+    def rolling(self, *models: str, instead: Mapping[str, ModelDefinition] = NOTHING) -> Rolling:
+        """What backtests of some models (none named: of all) are made with; `instead`: definitions for their own."""
+        definitions = {name: self.definition(name) for name in models or self.model_names()} | dict(instead)
+        features = self._learnt_features(definitions.values())
+        return Rolling(
+            self.lookback,
+            definitions,
+            lambda asked: self._lessons(*asked, definitions=definitions),
+            lambda: self._told(self.as_ofs()[-1]),
+            lambda origin: self.at(origin, names=features),
+        )
+
+    def _lessons(
+        self, *origins: AsOf, definitions: Mapping[str, ModelDefinition] = NOTHING
+    ) -> Mapping[str, LearningRows]:
+        """What each model of the workspace is to learn from at some origins; kept for the next call.
+
+        Who was at risk and who fell is told by few features; all others are made of the rows that are sampled alone.
+        """
+        definitions = definitions or {name: self.definition(name) for name in self.model_names()}
+        key = (self.ledger.content, self.catalogue.fingerprint, origins, tuple(definitions.items()))
+        if self._learnt_from is None or self._learnt_from[0] != key:
+            self._learnt_from = None
+            last = origins[-1]
+            samples = {n: sampled(d, self._told(last), self.catalogue, origins=origins) for n, d in definitions.items()}
+            whole = self._held(last)
+            if whole is None:
+                rows = pa.concat_tables([s.rows for s in samples.values()]).group_by(list(KEY)).aggregate([])
+                whole = self.histories(*self.as_ofs(last), rows=rows, names=self._learnt_features(definitions.values()))
+            self._learnt_from = key, {n: with_features(s, whole) for n, s in samples.items()}
+        return self._learnt_from[1]
+
+    def _learnt_features(self, definitions: Iterable[ModelDefinition]) -> tuple[str, ...]:
+        """The features that models read, and what methods and rules that they are held against read, in order."""
+        read = {n for d in definitions for n in d.features(self.catalogue)} | set(measure.needed(self.catalogue))
+        return tuple(n for n in self.catalogue.names() if n in read)
+
+    def _told(self, last: AsOf) -> pa.Table:
+        """Who was at risk and who fell at every as-of up to the last (perhaps later too), in the features that tell."""
+        if (held := self._held(last)) is not None:
+            return held
+        key = self.ledger.content, self.catalogue.fingerprint
+        if self._told_to is None or self._told_to[:2] != key or self._told_to[2] < last:
+            self._told_to = None
+            self._told_to = *key, last, self.histories(*self.as_ofs(last), names=told_by(self.catalogue))
+        return self._told_to[3]
+
+    def _held(self, last: AsOf) -> pa.Table | None:
+        """Histories of every as-of up to the last (perhaps later too), where those built last go as far."""
         for (content, policy, months), table in self._built.items():
-            reaches = set(self.as_ofs(origin)) <= set(months)  # type: ignore[call-overload]
+            reaches = set(self.as_ofs(last)) <= set(months)  # type: ignore[call-overload]
             if content == self.ledger.content and policy == self.catalogue.fingerprint and reaches:
                 return table
-        return self.histories(*self.as_ofs(origin))
-
-    def _shown(self, origins: Sequence[AsOf], model: str) -> Iterable[AsOf]:
-        for origin in origins:
-            self.progress(f"backtest {model} at {origin}")
-            yield origin
-
-    def _save_report(self, name: str, told: Backtest, judged: Sequence[measure.Occasion], horizon: int) -> None:
-        chosen = [o for o in judged if o.horizon == horizon]
-        report = {
-            "simulated": self.catalogue.county.simulated,
-            "policy": self.catalogue.fingerprint,
-            "visits": self.catalogue.county.visits,
-            "origins": {str(o.origin): {"rows": int(o.label.size), "events": int(o.label.sum())} for o in chosen},
-            **told.as_json(),
-        }
-        self.workspace.reports.mkdir(parents=True, exist_ok=True)
-        path = self.workspace.reports / f"{name}.json"
-        path.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+        return None
 
     def _rule(self, rule: str, histories: pa.Table, row: int, language: Language | None = None) -> str:
         lang = language or self.catalogue.county.language

@@ -81,7 +81,7 @@ class Lookback:
             raise UsageError("review", f"{len(counted)} as-ofs at once", f"Ask for {most} at the most.")
         models |= {a: self._models_before(a) for a in before}
         groups = (c.feature for _, c in self.catalogue.review.conditions())
-        later = self._later(counted)
+        later = self.later(counted)
         told = self._gathered(
             {a: models[a] for a in (*before, *counted)}, later, needed(self.catalogue, (*groups, *also))
         )
@@ -129,7 +129,7 @@ class Lookback:
         panel = Panel(table.set_column(0, "household_id", coded), (*listed, *later), len(listed), self.catalogue)
         self.progress("what each month was ranked by")
         score, horizon = self._scores(panel, listed)
-        events, causes, below, about = self._falls(panel)
+        events, causes, below, about = self.falls(panel)
         told_to = (np.datetime64(self.ledger.known_span()[1]) - np.datetime64("1970-01-01")).astype(int).item()
         entered, verified = panel.dated(self._standing("monitored")), self._verified(panel)
         whole = {"horizon": horizon, "told_to": told_to, **about}
@@ -143,7 +143,7 @@ class Lookback:
         stamps = {"ledger": str(self.ledger.version), "models": ", ".join(sorted(models))}
         return review.review(study, lambda rows: self._said(study, rows), stamps)
 
-    def _later(self, as_ofs: Sequence[AsOf]) -> tuple[AsOf, ...]:
+    def later(self, as_ofs: Sequence[AsOf]) -> tuple[AsOf, ...]:
         """As-ofs after these that the records' falls are read from; none where the truth is at hand."""
         if self._truth:
             return ()
@@ -156,7 +156,7 @@ class Lookback:
     def _truth(self) -> bool:
         return self.catalogue.county.simulated and (self.workspace.truth / "states.parquet").is_file()
 
-    def _falls(self, panel: Panel) -> tuple[Events, Ints, Bools, dict[str, int | bool]]:
+    def falls(self, panel: Panel) -> tuple[Events, Ints, Bools, dict[str, int | bool]]:
         """Falls with their main causes, and which rows are below the line already and not in monitoring.
 
         With the last month that falls are known to (`known_to`), and whether they are the simulator's `truth`.
@@ -185,13 +185,13 @@ class Lookback:
         return household[here], day[here], value[here] == review.CONFIRMED
 
     def _scores(self, panel: Panel, listed: Mapping[AsOf, Mapping[str, RiskModel]]) -> tuple[Floats, int]:
-        """Each row's probability at the first horizon (NaN: the model says nothing), and that horizon in months."""
+        """Each row's probability by which it is ranked (NaN: the model says nothing), and its horizon."""
         out, horizon = np.full(panel.household.size, np.nan), 0
         known = self.ledger.known_by_month()
         for at, (as_of, models) in enumerate(listed.items()):
             if not models:
                 continue
-            horizon = min(min(m.calibrations) for m in models.values())
+            horizon = min(self.catalogue.county.ranking(name) for name in models)
             told = self.scores(as_of, models, known)
             place = panel.position(told["household_id"])
             row = np.where(place >= 0, panel.row[place, at], -1)
@@ -208,7 +208,9 @@ class Lookback:
         """
         counted = self.ledger.known_by_month() if by_month is None else by_month
         known = [sum(part) % 2**64 for part in zip(*(c for m, c in counted.items() if m <= as_of.month), strict=True)]
-        stamp = json.dumps([SCORES, self.catalogue.meaning, sorted(m.fingerprint for m in models.values()), known])
+        horizons = {name: self.catalogue.county.ranking(name) for name in models}
+        about = [SCORES, self.catalogue.meaning, horizons, sorted(m.fingerprint for m in models.values())]
+        stamp = json.dumps([*about, known])
         path = self.workspace.scores / f"{as_of}.parquet"
         if (found := kept.kept(path, stamp)) is not None:
             return found
@@ -242,7 +244,7 @@ class Lookback:
             if not rows.size:
                 continue
             x = matrix(table.take(pa.array(rows)), model.features, self.catalogue)
-            parts = contributions(model, x, min(model.calibrations), self.catalogue)
+            parts = contributions(model, x, self.catalogue.county.ranking(name), self.catalogue)
             for i, row in enumerate(rows):
                 out[int(row)] = Said(
                     *(

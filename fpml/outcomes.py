@@ -14,7 +14,7 @@ from fpml.catalogue import Catalogue, OutcomeDefinition
 from fpml.features import as_of_months
 from fpml.households import condition_holds
 
-UNKNOWN = np.int8(-1)
+UNKNOWN, GONE = np.int8(-1), np.int8(-2)
 Labels = npt.NDArray[np.int8]
 Bools = npt.NDArray[np.bool_]
 
@@ -41,21 +41,38 @@ def risk_set(outcome: OutcomeDefinition, histories: pa.Table, catalogue: Catalog
 def labels(outcome: OutcomeDefinition, histories: pa.Table, catalogue: Catalogue, horizon: int) -> Labels:
     """Each row's label at a horizon in months: 1 fell, 0 did not, -1 not known (not looked at, or still to come).
 
-    `histories` must hold the later as-ofs too, sorted by as-of and household.
+    Where any fall `within` the horizon counts, a household that has died out, left or merged by its end has not fallen:
+    these are competing events (cumulative incidence), no censoring.
+
+    `histories` must hold the later as-ofs too; of features only those that the outcome's conditions read.
     """
     fallen, known = condition_holds(outcome.fall, histories, catalogue)
-    state = np.where(known, fallen.astype(np.int8), UNKNOWN)
-    months = as_of_months(histories)
-    household = household_codes(histories)
-    held = np.unique(months)
-    complete = np.isin(months + horizon, held)
-    later = range(1, horizon + 1) if outcome.observed == "within" else (horizon,)
-    label = _state_after(household, months, state, horizon)
+    months, household = as_of_months(histories), household_codes(histories)
+    if not months.size:
+        return np.zeros(0, np.int8)
+    first, last = int(months.min()), int(months.max())
+    state = np.full((int(household.max()) + 1, last - first + horizon + 1), GONE)
+    state[household, months - first] = np.where(known, fallen.astype(np.int8), UNKNOWN)
+    # A month in which nobody at all was watched is no as-of: what would have been told then stays unknown.
+    complete = np.isin(np.arange(first, last + 1) + horizon, months)
+    label = state[household, months - first + horizon]
+    later = range(1, horizon + 1) if outcome.observed == "within" else ()
     for month in later:
         # A fall seen counts whatever came after it; no fall is believed only where the end of the horizon was seen.
-        if np.isin(held + month, held).any():
-            label = np.where(_state_after(household, months, state, month) == 1, np.int8(1), label)
-    return np.where(complete, label, UNKNOWN)
+        label[state[household, months - first + month] == 1] = 1
+    label[label == GONE] = 0 if later else UNKNOWN
+    label[~complete[months - first]] = UNKNOWN
+    return label
+
+
+def told_by(catalogue: Catalogue) -> tuple[str, ...]:
+    """The features that outcomes read: of these alone histories must be made to tell who was at risk, and who fell."""
+    county = catalogue.county
+    conditions = [c for o in county.outcomes.values() for c in (*o.at_risk, o.fall)]
+    # A threshold may be one of a household type or of a region.
+    conditions += [c for group in county.cohort.values() for c in group.all]
+    names = {c.feature for c in conditions} | {f"{r}__last__ever" for r in [county.line.region] if r}
+    return tuple(n for n in catalogue.names() if n in names)
 
 
 def household_codes(histories: pa.Table) -> npt.NDArray[np.int64]:
@@ -73,14 +90,3 @@ def matured(months: npt.NDArray[np.int64], horizon: int, outcome: OutcomeDefinit
     One rule for positives and negatives: keeping the positives that are known early would bias the risk upward.
     """
     return np.asarray(months + horizon + outcome.known_after_months <= origin, bool)
-
-
-def _state_after(household: npt.NDArray[np.int64], months: npt.NDArray[np.int64], state: Labels, later: int) -> Labels:
-    """The state of each row's household `later` months on; -1 where it has no row then."""
-    key = household * 100_000 + months
-    order = np.argsort(key)
-    sought = household * 100_000 + months + later
-    at = np.searchsorted(key[order], sought)
-    at = np.minimum(at, key.size - 1)
-    found = key[order][at] == sought
-    return np.where(found, state[order][at], UNKNOWN)

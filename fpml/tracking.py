@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 # No network unless asked, and no agent of another vendor in a county's office.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -29,6 +30,37 @@ def _quiet() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
+def log_figures(
+    settings: tuple[str, str, str], *, name: str, params: Mapping[str, str | int | float], metrics: Mapping[str, float]
+) -> str:
+    """Logs figures as a run of their own; returns its id."""
+    with _quiet():
+        client, number = _experiment(settings)
+        run = client.create_run(number, run_name=name)
+        for key, value in params.items():
+            client.log_param(run.info.run_id, key, value)
+        for key, metric in metrics.items():
+            client.log_metric(run.info.run_id, _plain(key), metric)
+        client.set_terminated(run.info.run_id)
+        return str(run.info.run_id)
+
+
+def _plain(key: str) -> str:
+    """A name as MLflow takes it."""
+    return "".join(c if c.isalnum() or c in "_-./ " else "_" for c in key)
+
+
+def _experiment(settings: tuple[str, str, str]) -> tuple[Any, str]:
+    """The client, and the number of the experiment, which is made where there is none."""
+    from mlflow import MlflowClient
+
+    uri, artifacts, experiment = settings
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    found = client.get_experiment_by_name(experiment)
+    number = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
+    return client, str(number)
+
+
 def log_model(
     settings: tuple[str, str, str],
     *,
@@ -39,13 +71,9 @@ def log_model(
 ) -> str:
     """Logs a fitted model's folder as a run and registers it under its name; returns the registered version."""
     with _quiet():
-        from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
-        uri, artifacts, experiment = settings
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        found = client.get_experiment_by_name(experiment)
-        number = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
+        client, number = _experiment(settings)
         run = client.create_run(number, run_name=name)
         for key, value in params.items():
             client.log_param(run.info.run_id, key, value)

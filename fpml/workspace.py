@@ -1,6 +1,7 @@
 """Where things lie in one workspace: the only module that knows."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -98,6 +99,14 @@ class Workspace:
     def reports(self) -> Path:
         """Backtests and other figures; nothing about a person."""
         return self.root / "data" / "reports"
+
+    def promote(self, model: str, definition: Path) -> None:
+        """Puts a definition in the place of a model's own, in one step; the one before lies beside it."""
+        own = self.definitions / f"{model}.yaml"
+        before, half = own.with_name(f"{own.name}.before"), own.with_name(f".part-{own.name}")
+        half.write_bytes(definition.read_bytes())
+        shutil.copyfile(own, before)
+        os.replace(half, own)
 
     def mark_simulated(self, name: dict[str, str], line: dict[date, int] | None = None) -> None:
         """Writes into the workspace's county.yaml that its county is simulated, what it is called and its own line.

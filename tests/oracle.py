@@ -305,9 +305,10 @@ def label(states: Mapping[int, bool | None], at: int, horizon: int, observed: st
     """A label from a household's states (True: below the line) by month: 1, 0, or -1 where it is not known."""
     if at + horizon > last:
         return -1
+    gone = at + horizon not in states
     end = states.get(at + horizon)
     if observed == "at":
         return -1 if end is None else int(end)
     if any(states.get(m) for m in range(at + 1, at + horizon + 1)):
         return 1
-    return -1 if end is None else int(end)
+    return 0 if gone else -1 if end is None else int(end)

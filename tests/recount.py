@@ -51,7 +51,8 @@ class Recount:
             frame["paid"] = told["medical_self_paid__sum__12m"].to_pandas().fillna(0).to_numpy()
             frame["type"] = cohort(told, self.catalogue)
             scores = self._scores(as_of)
-            nearest = scores[scores.horizon == scores.horizon.min()]
+            ranking = self.catalogue.county.ranked_by or scores.horizon.min()
+            nearest = scores[scores.horizon == ranking]
             order = {name: i for i, name in enumerate(self.catalogue.county.outcomes)}
             last = nearest.assign(place=nearest.outcome.map(order)).sort_values("place")
             frame["score"] = frame.household.map(

@@ -156,6 +156,8 @@ def conditions(
 ) -> Iterator[tuple[str, Condition]]:
     """Every condition of the policy, and where it stands."""
     yield "county.yaml @ watched", county.watched
+    if county.below:
+        yield "county.yaml @ below", county.below
     for key, group in county.cohort.items():
         for i, condition in enumerate(group.all):
             yield f"county.yaml @ cohort.{key}.all.{i}", condition

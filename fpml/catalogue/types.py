@@ -493,7 +493,7 @@ class OutcomeDefinition(Policy):
     @model_validator(mode="after")
     def _nearest_first(self) -> Self:
         if list(self.horizons) != sorted(set(self.horizons)):
-            raise ValueError("horizons must stand in order, each once: the list is ranked by the first")
+            raise ValueError("horizons must stand in order, each once")
         return self
 
 
@@ -510,6 +510,8 @@ class County(Policy):
     `membership` names the status that says which household a person belongs to. `cohort`: as what a watched household
     is watched, the first group that holds; those in monitoring are a group of their own. `pushed`:
     departments' rules of these severities list a household by themselves; hits of the others are told beside.
+    `ranked_by`: the horizon of every outcome by which lists are ranked and explained; each one's first, if left out.
+    `below`: whom the records say to be below the line already; the first outcome's fall, if left out.
     """
 
     name: Words
@@ -524,3 +526,21 @@ class County(Policy):
     pushed: tuple[Severity, ...] = ("high", "middle", "low")
     line: MonitoringLine
     outcomes: dict[Name, OutcomeDefinition] = Field(min_length=1)
+    ranked_by: int | None = None
+    below: Condition | None = None
+
+    @model_validator(mode="after")
+    def _ranked_by_one_of_each(self) -> Self:
+        without = [n for n, o in self.outcomes.items() if self.ranked_by not in (None, *o.horizons)]
+        if without:
+            raise ValueError(f"ranked_by: {self.ranked_by} months is no horizon of {without[0]}; name one that it has")
+        return self
+
+    @property
+    def below_already(self) -> Condition:
+        """What the records say of a household that is below the line already."""
+        return self.below or next(iter(self.outcomes.values())).fall
+
+    def ranking(self, outcome: str) -> int:
+        """The horizon in months by which households at risk of an outcome are ranked, and their reasons told."""
+        return self.ranked_by or self.outcomes[outcome].horizons[0]

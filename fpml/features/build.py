@@ -193,10 +193,19 @@ def _stored(histories: pa.Table, name: str) -> Floats:
 
 
 def matrix(
-    histories: pa.Table, names: Sequence[str], catalogue: Catalogue, *, rows: npt.NDArray[np.int64] | None = None
+    histories: pa.Table,
+    names: Sequence[str],
+    catalogue: Catalogue,
+    *,
+    rows: npt.NDArray[np.int64] | None = None,
+    out: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """The model's matrix: rows x features, in units, NaN where unknown; `rows`: which history rows, in which order."""
-    out = np.empty((histories.num_rows if rows is None else rows.size, len(names)), np.float32)
+    """The model's matrix: rows x features, in units, NaN where unknown.
+
+    `rows`: which history rows, in which order; `out`: where it is written (None: in a new array).
+    """
+    if out is None:
+        out = np.empty((histories.num_rows if rows is None else rows.size, len(names)), np.float32)
     for j, name in enumerate(names):
         values = natural(histories, name, catalogue)
         out[:, j] = values if rows is None else values[rows]

@@ -17,7 +17,7 @@ _STAMP = b"fpml"
 
 
 def keep(path: Path, households: "pa.Array | pa.ChunkedArray", stand: Standing, stamp: str) -> pa.Table:
-    """Writes the probability at the first horizon of everybody at risk, in one step; the same as a table.
+    """Writes by which probability everybody at risk is ranked, in one step; the same as a table.
 
     It can always be reckoned again: a disk that will not take it is no reason to stop.
     """

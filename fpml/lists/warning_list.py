@@ -17,7 +17,7 @@ from fpml.households import condition_holds, in_monitoring
 from fpml.lists.rank import RULE, Bools, Floats, Ranked, hit_names, rank
 from fpml.lists.reasons import reasons, rule_in_words
 from fpml.outcomes import risk_set
-from fpml.risk import RiskModel, contributions
+from fpml.risk import RiskModel, contributions, rearranged
 from fpml.rules import any_hit, hits, of_channel
 
 FILL_IN = ("verified", "cause", "remark")
@@ -44,7 +44,8 @@ class WarningList:
 @dataclass(frozen=True)
 class Standing:
     """How every watched household stands at one as-of: the outcome it is told by ('' when not at risk), that outcome's
-    probability at its first horizon, all probabilities, whether it is below the line, and the rules that hit it."""
+    probability at the horizon that lists are ranked by, all probabilities, whether it is below the line, and the rules
+    that hit it."""
 
     outcome: npt.NDArray[np.object_]
     score: Floats
@@ -64,12 +65,11 @@ def scores(histories: pa.Table, models: Models, catalogue: Catalogue) -> dict[tu
         outcome = catalogue.county.outcomes[name]
         at_risk = risk_set(outcome, histories, catalogue).at_risk
         x = matrix(histories.filter(pa.array(at_risk)), model.features, catalogue)
-        nearer = np.zeros(x.shape[0])
-        for h in sorted(model.calibrations):
-            told = model.probability(x, h)
-            nearer = np.maximum(nearer, told) if outcome.observed == "within" else told
+        told = model.probabilities(x)
+        told = rearranged(told) if outcome.observed == "within" else told
+        for j, h in enumerate(model.horizons):
             out[name, h] = np.full(histories.num_rows, np.nan)
-            out[name, h][at_risk] = nearer
+            out[name, h][at_risk] = told[:, j]
     return out
 
 
@@ -80,11 +80,10 @@ def standing(histories: pa.Table, models: Models, catalogue: Catalogue) -> Stand
     score = np.full(histories.num_rows, np.nan)
     for name in catalogue.county.outcomes:
         if name in models:
-            first = probability[name, min(models[name].calibrations)]
+            first = probability[name, catalogue.county.ranking(name)]
             outcome[~np.isnan(first)] = name
             score = np.where(np.isnan(first), score, first)
-    fall = next(iter(catalogue.county.outcomes.values())).fall
-    below, known = condition_holds(fall, histories, catalogue)
+    below, known = condition_holds(catalogue.county.below_already, histories, catalogue)
     return Standing(outcome, score, probability, below, known, hits(histories, catalogue))
 
 
@@ -97,7 +96,7 @@ def draw_up(
     language: Language,
     ledger_version: int,
 ) -> WarningList:
-    """The warning list of histories that all have one as-of, ranked by the first horizon.
+    """The warning list of histories that all have one as-of, ranked by the county's horizon.
 
     `in_peace`: which rows are of households listed lately of whom nothing new is known. They are not listed, nor are
     those in monitoring; how many of them rules hit is said.
@@ -182,7 +181,7 @@ def _told(
         if not listed.size:
             continue
         x = matrix(histories.take(pa.array(listed)), model.features, catalogue)
-        parts = contributions(model, x, min(model.calibrations), catalogue)
+        parts = contributions(model, x, catalogue.county.ranking(name), catalogue)
         for i, at in enumerate(listed):
             up, down = reasons(parts, model, histories, i, int(at), catalogue=catalogue, language=language)
             out[int(at)] = ("\n".join(r.text for r in up), "\n".join(r.text for r in down))

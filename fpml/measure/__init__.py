@@ -1,6 +1,6 @@
 """How good it is, said honestly: forward in time, beside the alternatives, with intervals that draw whole villages."""
 
-from fpml.measure.backtest import Occasion, backtest, rules_beside, summary
+from fpml.measure.backtest import Said, backtest
 from fpml.measure.bound import Bound, Curve, Falls, Kept, NoBound, Watch, curve, kept, watched
 from fpml.measure.calibration import (
     Calibration,
@@ -11,7 +11,6 @@ from fpml.measure.calibration import (
     decomposition,
     difference,
     incoherent,
-    rearranged,
 )
 from fpml.measure.lead import Draws, Outcome, judged, judged_at
 from fpml.measure.leakage import Verdict
@@ -29,13 +28,13 @@ from fpml.measure.metrics import (
     visited,
 )
 from fpml.measure.panel import Events, Panel, needed
+from fpml.measure.skill import Judged
 from fpml.measure.visits import PEACE, Ground, Method, Queue
 
 __all__ = [
     "PEACE",
     "Bound",
     "Calibration",
-    "Come",
     "Curve",
     "Decomposition",
     "Draws",
@@ -44,13 +43,14 @@ __all__ = [
     "Forecast",
     "Ground",
     "Interval",
+    "Judged",
     "Kept",
     "Method",
     "NoBound",
-    "Occasion",
     "Outcome",
     "Panel",
     "Queue",
+    "Said",
     "Verdict",
     "Watch",
     "auc",
@@ -73,9 +73,6 @@ __all__ = [
     "kept",
     "needed",
     "precision",
-    "rearranged",
-    "rules_beside",
-    "summary",
     "visited",
     "watched",
 ]  # fmt: skip

@@ -1,177 +1,248 @@
-"""Forward in time: at each origin every method learns what had matured by then, and is held against what came."""
+"""Forward in time: at each origin every method says what it had learnt by then, of everybody who is at risk.
 
-from collections.abc import Iterable, Sequence
+Models are learnt anew at every third origin, a quarter, and used until then: as a county does. What a method says is
+held against what came in `fpml.measure.skill` (probabilities) and by walks of its lists (`fpml.measure.lead`).
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.errors import NotYetError
-from fpml.features import as_of_months, matrix, natural
-from fpml.measure import baselines, metrics
-from fpml.measure.metrics import Bools, Floats, Ints
-from fpml.outcomes import labels, matured, risk_set
-from fpml.risk import ModelDefinition, RiskModel, fit
-from fpml.rules import any_hit, hits, pushed
+from fpml.features import Run, as_of_months, matrix, natural, one_by_one
+from fpml.measure import baselines
+from fpml.measure.metrics import Floats, Ints
+from fpml.measure.skill import OURS
+from fpml.outcomes import labels, risk_set
+from fpml.risk import LearningRows, ModelDefinition, RiskModel, fit, rearranged
+from fpml.risk.model import Matrix
 
-OURS, OURS_WITH_RULES = "fpml", "fpml with rules"
 LOGISTIC, PLAIN, MEAN_OF_TWO = "logistic regression", "LightGBM, default", "mean of the two"
-ANY = "any rule"
-PROBABILITIES = (OURS, LOGISTIC, PLAIN, MEAN_OF_TWO)
+PROBABLE = frozenset({OURS, LOGISTIC, PLAIN, MEAN_OF_TWO})
+BEST_COLUMN, VILLAGE_MEAN, CHANCE = "best single column", "village mean", "chance"
+Narrow = npt.NDArray[np.float32]
+# Models are learnt anew after so many origins.
+REFIT = 3
 
 
 @dataclass(frozen=True)
-class Occasion:
-    """One origin and horizon: the rows at risk then whose label is known, every method's score, every rule's hits,
-    and whom the departments' rules that push list."""
+class Said:
+    """What every method said at one origin of the households at risk of one outcome.
 
+    `score`: of each method, rows by horizons; of what is no probability one column serves all horizons. `learnt`: the
+    origin at which models had been learnt.
+    """
+
+    outcome: str
     origin: AsOf
-    horizon: int
-    village: Ints
-    label: Ints
-    scores: dict[str, Floats]
-    rule_hits: dict[str, Bools]
-    listed: Bools
+    learnt: AsOf
+    households: pa.Array
+    horizons: tuple[int, ...]
+    score: Mapping[str, Narrow]
+
+    def at(self, method: str, horizon: int) -> Floats:
+        """A method's score of each row at a horizon."""
+        of = self.score[method]
+        column = self.horizons.index(horizon) if method in PROBABLE else 0
+        return of[:, column].astype(np.float64)
+
+    def save(self, path: Path) -> None:
+        """Writes it in one step."""
+        columns = {f"{m}/{j}": of[:, j] for m, of in self.score.items() for j in range(of.shape[1])}
+        about = {"outcome": self.outcome, "origin": str(self.origin), "learnt": str(self.learnt),
+                 "horizons": list(self.horizons)}  # fmt: skip
+        table = pa.table({"household_id": self.households, **columns})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half = path.with_suffix(".part")
+        pq.write_table(table.replace_schema_metadata({"fpml": json.dumps(about)}), half, compression="zstd")
+        half.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Said":
+        """What was kept; raises OSError, pa.ArrowException, KeyError or ValueError where it is not whole."""
+        table = pq.read_table(path)
+        about = json.loads(table.schema.metadata[b"fpml"])
+        score: dict[str, list[Narrow]] = {}
+        for name in table.column_names[1:]:
+            score.setdefault(name.rsplit("/", 1)[0], []).append(table[name].to_numpy())
+        return cls(
+            about["outcome"], AsOf.parse(about["origin"]), AsOf.parse(about["learnt"]),
+            table["household_id"].combine_chunks(), tuple(about["horizons"]),
+            {m: np.column_stack(parts) for m, parts in score.items()},
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Learners:
+    """One outcome's methods as learnt at an origin, each from the same household-months."""
+
+    model: RiskModel
+    logistic: Mapping[int, baselines.Predict]
+    plain: Mapping[int, baselines.Predict]
+    village: Callable[[Ints], Floats]
+    column: tuple[int, bool]
+    below: str
+    below_is_low: bool
+    seed: int
+
+    @classmethod
+    def at(
+        cls, definition: ModelDefinition, learning: LearningRows, catalogue: Catalogue, origin: AsOf, *, run: Run
+    ) -> "Learners":
+        """All methods, each from what had matured by the origin; raises NotYetError with too few known falls."""
+        model = fit(definition, learning, catalogue, origin=origin, run=run)
+        taught = {h: _taught(definition, learning, catalogue, origin, h) for h in model.horizons}
+
+        def linear(h: int) -> baselines.Predict:
+            # A part of the negatives is enough for it, and it takes its time.
+            x, y, _ = _taught(definition, learning, catalogue, origin, h, dealt=True)
+            return baselines.logistic_regression(x, y, kept=learning.sample.share_dealt(origin))
+
+        def boosted(h: int) -> baselines.Predict:
+            x, y, _ = taught[h]
+            return baselines.plain_lightgbm(x, y, seed=definition.seed, kept=learning.sample.kept(origin))
+
+        x, y, weight = taught[catalogue.county.ranking(definition.outcome)]
+        rows = _rows(learning, origin, catalogue.county.ranking(definition.outcome))
+        homes = village(learning.histories.take(pa.array(learning.at[rows])), catalogue)
+        below = catalogue.county.below_already
+        return cls(
+            model,
+            dict(zip(taught, run(linear, taught), strict=True)),
+            dict(zip(taught, run(boosted, taught), strict=True)),
+            baselines.village_mean(homes, y, weight),
+            baselines.best_column(x, y, weight),
+            below.feature,
+            below.comparison in ("below", "at_most"),
+            definition.seed,
+        )
+
+    def say(self, seen: pa.Table, outcome: str, origin: AsOf, catalogue: Catalogue) -> Said:
+        """What each says of some histories of one as-of."""
+        x = matrix(seen, self.model.features, catalogue)
+        horizons = self.model.horizons
+        within = catalogue.county.outcomes[outcome].observed == "within"
+
+        def each(told: Mapping[int, baselines.Predict]) -> Floats:
+            return np.column_stack([told[h](x) for h in horizons])
+
+        score = {OURS: self.model.probabilities(x), LOGISTIC: each(self.logistic), PLAIN: each(self.plain)}
+        score[MEAN_OF_TWO] = (score[LOGISTIC] + score[PLAIN]) / 2
+        score = {m: rearranged(s) if within else s for m, s in score.items()}
+        poor = natural(seen, self.below, catalogue).astype(np.float32)[:, None]
+        column, high = self.column
+        score |= {
+            f"one column: {self.below}": baselines.one_column(poor, 0, high_is_bad=not self.below_is_low)[:, None],
+            BEST_COLUMN: baselines.one_column(x, column, high_is_bad=high)[:, None],
+            VILLAGE_MEAN: self.village(village(seen, catalogue))[:, None],
+            CHANCE: baselines.chance(seen.num_rows, seed=self.seed + origin.month)[:, None],
+        }
+        households = seen["household_id"].combine_chunks().cast(pa.string())
+        learnt = AsOf.parse(self.model.learnt.origin)
+        # Halves of what is held are enough: a county's backtest holds a hundred million of them.
+        narrow = {m: s.astype(np.float32) for m, s in score.items()}
+        return Said(outcome, origin, learnt, households, horizons, narrow)
+
+
+def _rows(learning: LearningRows, origin: AsOf, horizon: int, *, dealt: bool = False) -> Ints:
+    sample = learning.sample
+    rows = (sample.dealt if dealt else sample.learnt)(horizon, origin)
+    return rows[learning.sample.at_risk[rows]]
+
+
+def _taught(
+    definition: ModelDefinition,
+    learning: LearningRows,
+    catalogue: Catalogue,
+    origin: AsOf,
+    horizon: int,
+    *,
+    dealt: bool = False,
+) -> tuple[Matrix, Ints, Floats]:
+    """The matrix, labels and weights (household-months that each stands for) that the others learn from."""
+    rows = _rows(learning, origin, horizon, dealt=dealt)
+    label = learning.sample.label[horizon][rows].astype(np.int64)
+    x = matrix(learning.histories, definition.features(catalogue), catalogue, rows=learning.at[rows])
+    return x, label, np.where(label == 1, 1.0, 1 / learning.sample.kept(origin))
+
+
+def village(histories: pa.Table, catalogue: Catalogue) -> Ints:
+    """The code of each row's village as known then; -1 where it is not."""
+    code = natural(histories, f"{catalogue.county.village}__last__ever", catalogue)
+    return np.nan_to_num(code, nan=-1).astype(np.int64)
 
 
 def backtest(
-    definition: ModelDefinition, histories: pa.Table, catalogue: Catalogue, origins: Iterable[AsOf]
-) -> list[Occasion]:
-    """Every origin and horizon that can be judged; raises NotYetError where there is none."""
-    occasions: list[Occasion] = []
-    for origin in origins:
+    definitions: Mapping[str, ModelDefinition],
+    learning: Mapping[str, LearningRows],
+    at: Callable[[AsOf], pa.Table],
+    catalogue: Catalogue,
+    *,
+    origins: Sequence[AsOf],
+    every: int = REFIT,
+    done: Callable[[AsOf], "list[Said] | None"] = lambda _: None,
+    run: Run = one_by_one,
+) -> Iterator[list[Said]]:
+    """What all methods say at each origin, of each model; `at` gives an origin's whole histories.
+
+    `done`: what was said at an origin before, where that was kept. Where too few falls are known for a model, nothing
+    is said of its outcome.
+    """
+    learners: dict[str, tuple[AsOf, Learners | None]] = {}
+    for place, origin in enumerate(origins):
+        latest = origins[place - place % every]
+        kept = done(origin)
+        if kept is not None:
+            yield kept
+            continue
+        for name, definition in definitions.items():
+            learners[name] = _learnt(learners.get(name), latest, origin, partial(
+                Learners.at, definition, learning[name], catalogue, run=run))  # fmt: skip
+        speaking = {name: learner for name, (_, learner) in learners.items() if learner}
+        if not speaking:
+            yield []
+            continue
+        histories, told = at(origin), []
+        for name, learner in speaking.items():
+            outcome = definitions[name].outcome
+            chosen = risk_set(catalogue.county.outcomes[outcome], histories, catalogue).at_risk
+            told.append(learner.say(histories.filter(pa.array(chosen)), outcome, origin, catalogue))
+        yield told
+
+
+def _learnt(
+    held: "tuple[AsOf, Learners | None] | None", latest: AsOf, origin: AsOf, learn: Callable[[AsOf], Learners]
+) -> "tuple[AsOf, Learners | None]":
+    """The learners of the latest refit; where too few falls were known by then, of the origin itself, or none."""
+    if held is not None and held[1] and held[0] >= latest:
+        return held
+    for month in dict.fromkeys((latest, origin)):
         try:
-            model = fit(definition, histories, catalogue, origin=origin)
+            return month, learn(month)
         except NotYetError:
             continue
-        occasions.extend(_judge(definition, model, histories, catalogue, origin))
-    if not occasions:
-        raise NotYetError(
-            f"backtest {definition.outcome}",
-            "no origin has both enough known falls before and labels after",
-            "Take in more months.",
-        )
-    return occasions
+    return origin, None
 
 
-def _judge(
-    definition: ModelDefinition, model: RiskModel, histories: pa.Table, catalogue: Catalogue, origin: AsOf
-) -> Iterable[Occasion]:
-    outcome = catalogue.county.outcomes[definition.outcome]
-    months = as_of_months(histories)
-    risks = risk_set(outcome, histories, catalogue)
-    village = np.nan_to_num(natural(histories, f"{catalogue.county.village}__last__ever", catalogue), nan=-1).astype(
-        np.int64
-    )
-    x = matrix(histories, model.features, catalogue)
-    fall = outcome.fall
-    column = natural(histories, fall.feature, catalogue).astype(np.float32)[:, None]
-    for h in sorted(model.calibrations):
-        label = labels(outcome, histories, catalogue, h).astype(np.int64)
-        now = np.flatnonzero(risks.at_risk & (months == origin.month) & (label >= 0))
-        past = np.flatnonzero(risks.at_risk & (label >= 0) & matured(months, h, outcome, origin.month))
-        if not now.size or not label[now].any() or not label[past].any():
-            continue
-        ours = model.probability(x[now], h)
-        hit = hits(histories.take(pa.array(now)), catalogue)
-        listed = any_hit({n: hit[n] for n in pushed(catalogue)}, now.size)
-        logistic = baselines.logistic_regression(x[past], label[past], x[now])
-        plain = baselines.plain_lightgbm(x[past], label[past], x[now], seed=definition.seed)
-        yield Occasion(
-            origin,
-            h,
-            village[now],
-            label[now],
-            {
-                OURS: ours,
-                OURS_WITH_RULES: ours + listed,
-                LOGISTIC: logistic,
-                PLAIN: plain,
-                MEAN_OF_TWO: (logistic + plain) / 2,
-                f"one column: {fall.feature}": baselines.one_column(
-                    column[now], 0, high_is_bad=fall.comparison in ("at_least", "above")
-                ),
-                "village mean": baselines.village_mean(village[past], label[past], village[now]),
-                "chance": baselines.chance(now.size, seed=definition.seed + origin.month),
-            },
-            hit,
-            listed,
-        )
+def known_labels(told: pa.Table, said: Said, horizon: int, catalogue: Catalogue) -> Ints:
+    """The label of each row of what was said, as known later; -1 where it is not.
 
-
-def summary(occasions: Sequence[Occasion], horizon: int, visits: int, *, times: int = 500) -> pd.DataFrame:
-    """One row a method: skill, what it finds at the same visits an as-of, and its gain over ours with a 95 % interval.
-
-    Intervals draw whole villages, paired between methods, given these months.
+    `told`: every as-of, of features those that outcomes read (`fpml.outcomes.told_by`).
     """
-    chosen = [o for o in occasions if o.horizon == horizon]
-    y = np.concatenate([o.label for o in chosen])
-    village = np.concatenate([o.village for o in chosen])
-    occasion = np.concatenate([np.full(o.label.size, o.origin.month) for o in chosen])
-    ours = np.concatenate([o.scores[OURS] for o in chosen])
-    rows = []
-    for method in chosen[0].scores:
-        score = np.concatenate([o.scores[method] for o in chosen])
-        top = metrics.visited(score, occasion, visits)
-        gain = metrics.interval(partial(_gain, y, ours, score), village, times=times)
-        probable = method in PROBABILITIES
-        rows.append(
-            {
-                "method": method,
-                "AUC": metrics.auc(y, score),
-                "average precision": metrics.average_precision(y, score),
-                "precision at visits": metrics.precision(y, top),
-                "found at visits": metrics.found(y, top),
-                "Brier": metrics.brier(y, score) if probable else np.nan,
-                "expected/observed": metrics.expected_over_observed(y, score) if probable else np.nan,
-                "ours minus it": gain.estimate,
-                "low": gain.low,
-                "high": gain.high,
-            }
-        )
-    return pd.DataFrame(rows).set_index("method")
-
-
-def rules_beside(occasions: Sequence[Occasion], horizon: int, *, times: int = 500) -> pd.DataFrame:
-    """One row a rule, and any that pushes: its own visits, what it finds, and what ours finds with as many."""
-    chosen = [o for o in occasions if o.horizon == horizon]
-    y = np.concatenate([o.label for o in chosen])
-    village = np.concatenate([o.village for o in chosen])
-    names = [*chosen[0].rule_hits, ANY]
-    rows = []
-    for name in names:
-        hit = [o.listed if name == ANY else o.rule_hits[name] for o in chosen]
-        same = np.concatenate(
-            [
-                metrics.visited(o.scores[OURS], np.zeros(o.label.size, np.int64), int(h.sum()))
-                for o, h in zip(chosen, hit, strict=True)
-            ]
-        )
-        by_rule = np.concatenate(hit)
-        ratio = metrics.interval(partial(_found_ratio, y, same, by_rule), village, times=times)
-        rows.append(
-            {
-                "rule": name,
-                "visits": int(by_rule.sum()),
-                "precision": metrics.precision(y, by_rule),
-                "found": metrics.found(y, by_rule),
-                "found by ours": metrics.found(y, same),
-                "ours / rule": ratio.estimate,
-                "low": ratio.low,
-                "high": ratio.high,
-            }
-        )
-    return pd.DataFrame(rows).set_index("rule")
-
-
-def _gain(y: Ints, ours: Floats, other: Floats, rows: Ints) -> float:
-    return metrics.average_precision(y[rows], ours[rows]) - metrics.average_precision(y[rows], other[rows])
-
-
-def _found_ratio(y: Ints, ours: Bools, other: Bools, rows: Ints) -> float:
-    by_other = y[rows][other[rows]].sum()
-    return float(y[rows][ours[rows]].sum() / by_other) if by_other else float("nan")
+    months = as_of_months(told)
+    origin = said.origin.month
+    soon = told.filter(pa.array((months >= origin) & (months <= origin + horizon)))
+    label = labels(catalogue.county.outcomes[said.outcome], soon, catalogue, horizon)
+    now = as_of_months(soon) == origin
+    of = pd.Series(label[now], index=pd.Index(soon["household_id"].filter(pa.array(now)).to_pandas()))
+    return of.reindex(said.households.to_pandas()).fillna(-1).to_numpy(np.int64)

@@ -154,11 +154,10 @@ class Panel:
     @cached_property
     def below(self) -> Bools:
         """Which rows are of households that the records say are below the line."""
-        fall = next(iter(self.catalogue.county.outcomes.values())).fall
-        return condition_holds(fall, self.histories, self.catalogue)[0]
+        return condition_holds(self.catalogue.county.below_already, self.histories, self.catalogue)[0]
 
     def falls_told(self) -> Events:
-        """Falls as the records tell them: at risk at one as-of, below the line at the next."""
+        """Falls as the records tell them: at risk at one as-of, fallen by the next."""
         before = self.previous
         fell = np.zeros(self.household.size, bool)
         for outcome in self.catalogue.county.outcomes.values():
@@ -231,7 +230,7 @@ class Panel:
 def needed(catalogue: Catalogue, also: Sequence[str] = ()) -> tuple[str, ...]:
     """The features that a panel needs: what rules, outcomes, household types, and `also` some groups read."""
     county = catalogue.county
-    conditions = [c for o in county.outcomes.values() for c in (*o.at_risk, o.fall)]
+    conditions = [county.below_already, *(c for o in county.outcomes.values() for c in (*o.at_risk, o.fall))]
     conditions += [c for group in county.cohort.values() for c in group.all]
     conditions += [c for rule in catalogue.rules.values() for _, c in rule.each()]
     names = {c.feature for c in conditions} | {f"{county.village}__last__ever", MONITORED, *also}

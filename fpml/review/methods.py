@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from fpml.catalogue import DEPARTMENT, Rule
-from fpml.measure import Events, Interval, Method, Outcome, Queue, judged
-from fpml.measure.metrics import Bools, Floats
-from fpml.measure.visits import ENDLESS, leads
+from fpml.measure import Events, Interval, Outcome
+from fpml.measure.metrics import Floats
+from fpml.measure.visits import leads
 from fpml.review.charts import ALL_RULES
 from fpml.review.corners import named, spread
 from fpml.review.sides import any_of
@@ -16,7 +16,6 @@ from fpml.review.study import Study
 from fpml.rules import pushed
 
 METHODS = ("rules", "model", "in_force")
-_GRAVITY = {"high": 2.0, "middle": 1.0, "low": 0.0}
 
 
 def shares(study: Study, o: Outcome) -> dict[str, float]:
@@ -40,25 +39,12 @@ def capacity(study: Study) -> pd.DataFrame:
     rows = []
     for visits in study.along:
         told = {
-            ALL_RULES: _gravest(study, visits),
+            ALL_RULES: study.sides.gravest(visits),
             "model": study.sides.model_alone(visits),
             "in_force": study.sides.in_force(visits),
         }
         rows += [{"visits": visits, "method": method, **shares(study, o)} for method, o in told.items()]
     return pd.DataFrame(rows)
-
-
-def _gravest(study: Study, visits: int) -> Outcome:
-    """Rules at a capacity: the gravest hits first, then those of most rules, then in the order of the rows."""
-    sides = study.sides
-    held = {n: h for n, h in sides.hits.items() if h.rule.channel == DEPARTMENT}
-    gravity, number = np.zeros(sides.score.size), np.zeros(sides.score.size, np.int64)
-    for h in held.values():
-        gravity = np.maximum(gravity, np.where(h.held, 1 + _GRAVITY[h.rule.severity], 0))
-        number += h.held
-    best = Queue.of(sides.free & (number > 0), sides.panel.at, sides.lists, score=gravity + number / (1 + len(held)))
-    method = Method(Queue.nobody(sides.lists), best, sides.quota(visits))
-    return judged(method, sides.ground(), sides.draws, run=sides.run)
 
 
 def months(study: Study) -> pd.DataFrame:
@@ -137,7 +123,7 @@ def _rows_of_rules(
     pushing = set(pushed(study.catalogue))
     for name, rule in rules.items():
         held = study.sides.hits[name].held & study.sides.counted
-        o = _alone(study, study.sides.hits[name].held & study.sides.free)
+        o = study.sides.one_rule(name)
         found = int(o.found()[0])
         visits = int(o.counted_visits[0].sum())
         told = shares(study, o)
@@ -158,13 +144,6 @@ def _rows_of_rules(
             "visits_per_found": visits / found if found else np.nan,
             "fires": bool(held.any()),
         }
-
-
-def _alone(study: Study, held: Bools) -> Outcome:
-    sides = study.sides
-    queue = Queue.of(held, sides.panel.at, sides.lists)
-    method = Method(queue, Queue.nobody(sides.lists), np.full((sides.lists, 1), ENDLESS))
-    return judged(method, sides.ground(), sides.draws, run=sides.run)
 
 
 def duplicates(study: Study) -> pd.DataFrame:

@@ -13,6 +13,8 @@ from fpml.measure.metrics import Bools, Floats, Ints
 from fpml.measure.visits import ENDLESS, Rows
 from fpml.rules import hit
 
+_GRAVITY = {"high": 2.0, "middle": 1.0, "low": 0.0}
+
 
 @dataclass(frozen=True)
 class Hits:
@@ -140,6 +142,24 @@ class Sides:
         told = list(self.hits.values() if hits is None else hits)
         method = Method(self.always(told), Queue.nobody(self.lists), np.full((self.lists, 1), ENDLESS))
         return judged(method, self.ground(told), self.draws, run=self.run)
+
+    def one_rule(self, name: str) -> Outcome:
+        """One rule at its own visits, of whatever severity."""
+        queue = Queue.of(self.hits[name].held & self.free, self.panel.at, self.lists)
+        method = Method(queue, Queue.nobody(self.lists), np.full((self.lists, 1), ENDLESS))
+        return judged(method, self.ground(), self.draws, run=self.run)
+
+    def gravest(self, visits: int) -> Outcome:
+        """Departments' rules at a capacity: the gravest hits first, then those of most rules, then by row."""
+        held = [h for h in self.hits.values() if h.rule.channel == DEPARTMENT]
+        gravity, number = np.zeros(self.score.size), np.zeros(self.score.size, np.int64)
+        for h in held:
+            gravity = np.maximum(gravity, np.where(h.held, 1 + _GRAVITY[h.rule.severity], 0))
+            number += h.held
+        score = gravity + number / (1 + len(held))
+        best = Queue.of(self.free & (number > 0), self.panel.at, self.lists, score=score)
+        method = Method(Queue.nobody(self.lists), best, self.quota(visits))
+        return judged(method, self.ground(), self.draws, run=self.run)
 
     def model_alone(self, visits: int | Ints) -> Outcome:
         """The model alone: at so many visits an as-of, or at as many as another method made (draws x as-ofs)."""

@@ -26,16 +26,31 @@ class Calibration:
         return out
 
 
-def fit_calibration(raw: Floats, label: npt.NDArray[np.int8]) -> Calibration:
-    """The calibration of out-of-fold log-odds; too few events (under 20) leave the slope at 1."""
+def fit_calibration(raw: Floats, label: npt.NDArray[np.int8], weight: Floats | None = None) -> Calibration:
+    """The calibration of out-of-fold log-odds; too few events (under 20) leave the slope at 1.
+
+    `weight`: how many household-months each stands for, where negatives are a sample (None: one each).
+    """
     events = int(label.sum())
-    target = np.where(label == 1, (events + 1) / (events + 2), 1 / (label.size - events + 2))
+    share = np.ones(label.size) if weight is None else weight
+    others = float(share[label == 0].sum())
+    target = np.where(label == 1, (events + 1) / (events + 2), 1 / (others + 2))
+    share = share / share.sum()
 
     def loss(v: Floats) -> tuple[float, Floats]:
         z = v[0] + np.exp(v[1]) * raw
-        error = expit(z) - target
-        slope = np.exp(v[1]) * (error * raw).mean() if events >= 20 else 0.0
-        return float((np.logaddexp(0, z) - target * z).mean()), np.array([error.mean(), slope])
+        error = (expit(z) - target) * share
+        slope = np.exp(v[1]) * (error * raw).sum() if events >= 20 else 0.0
+        return float(((np.logaddexp(0, z) - target * z) * share).sum()), np.array([error.sum(), slope])
 
     found = minimize(loss, np.zeros(2), jac=True, method="BFGS")
     return Calibration(float(found.x[0]), float(np.exp(found.x[1])))
+
+
+def rearranged(probabilities: Floats) -> Floats:
+    """The same probabilities, each row sorted, so that no longer horizon is less probable.
+
+    Never farther from the truth in mean squared error than before. Source: Chernozhukov, Fernandez-Val and Galichon,
+    Econometrica 2010.
+    """
+    return np.sort(probabilities, axis=1)

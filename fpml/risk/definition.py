@@ -29,13 +29,15 @@ class ModelDefinition(Policy):
     """One model: an outcome, the horizons it learns from (stacked, months), and its trees.
 
     `learn_rows: known` learns from every household whose state was known, those already below the line included, with
-    that state as a feature; scores and calibration are only ever of those at risk.
+    that state as a feature; scores and calibration are only ever of those at risk. `negatives`: of so many
+    household-months without a fall it learns, chosen by chance (see `fpml.risk.learning`); of all where it is left out.
     """
 
     outcome: str
     learn_horizons: tuple[Annotated[int, Field(ge=1, le=60)], ...] = Field(min_length=1)
     learn_rows: Literal["known", "at_risk"] = "at_risk"
     leave_out: tuple[str, ...] = ()
+    negatives: int | None = Field(default=None, ge=1000)
     folds: int = Field(default=5, ge=2, le=20)
     seed: int = Field(ge=0)
     trees: Trees

@@ -2,25 +2,28 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.errors import InputError, NotYetError
-from fpml.features import as_of_months, matrix
-from fpml.outcomes import household_codes, labels, matured, risk_set
+from fpml.features import Run, matrix, one_by_one
 from fpml.risk.calibrate import Calibration, fit_calibration
 from fpml.risk.definition import ModelDefinition
+from fpml.risk.learning import LearningRows, households_hashed
+from fpml.risk.trees import Trees
 
 try:
     import lightgbm as lgb
@@ -31,24 +34,27 @@ Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
 HORIZON = "horizon"
 LEAST_POSITIVE = 50
-SMALL = 5_000_000
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a model was fitted on: counts only. `rows` and `positive_labels` count each household-month and horizon; the
-    positive labels are those of households at risk, so one fall may stand behind several."""
+    """What a model was fitted on: counts only. `rows` and `positive_labels` count each household-month and horizon (of
+    the negatives those that were kept); the positive labels are those of households at risk, so one fall may stand
+    behind several."""
 
     origin: str
     rows: int
     positive_labels: int
     households: int
-    rounds: tuple[int, ...]
+    rounds: int
 
 
 @dataclass(frozen=True)
 class RiskModel:
-    """A fitted model: the mean of its boosters' log-odds, calibrated for each horizon (months) that it saw falls at."""
+    """A fitted model: the mean of its boosters' log-odds and an offset, calibrated for each horizon that had falls.
+
+    `kept`: which share of the household-months without a fall it was shown.
+    """
 
     outcome: str
     features: tuple[str, ...]
@@ -56,32 +62,51 @@ class RiskModel:
     calibrations: Mapping[int, Calibration]
     learnt: Learnt
     meaning: str
+    kept: float = 1.0
+
+    @property
+    def offset(self) -> float:
+        """What is added to the boosters' log-odds: the log of the share of negatives that they were shown."""
+        return math.log(self.kept)
 
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits of everything that decides a score."""
-        content = json.dumps([self.outcome, self.features, self.boosters, _as_json(self.calibrations)])
+        content = json.dumps([self.outcome, self.features, self.boosters, _as_json(self.calibrations), self.kept])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @cached_property
+    def trees(self) -> Trees:
+        """The boosters' trees, ready to be walked."""
+        return Trees.of(self.boosters, len(self.features))
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """The horizons that it says probabilities of, in months, ascending."""
+        return tuple(sorted(self.calibrations))
 
     def raw(self, x: Matrix, horizon: int) -> Floats:
         """The raw log-odds of a fall at a horizon for each row of the matrix."""
-        stacked = _with_horizon(x, horizon)
-        each = [np.asarray(b.predict(stacked, raw_score=True), np.float64) for b in self._loaded()]
-        return np.asarray(np.sum(each, axis=0) / len(each))
+        return np.asarray(self.trees.raw(x, [horizon])[:, 0] + self.offset)
 
     def contributions(self, x: Matrix, horizon: int) -> tuple[Floats, Floats]:
         """Exact TreeSHAP: each feature's contribution (rows, features) and the base (rows); they sum to `raw`.
 
-        The horizon is the same for every row, so its contribution belongs to the base.
+        The horizon is the same for every row, so its contribution belongs to the base, and so does the offset.
         """
         stacked = _with_horizon(x, horizon)
         each = [np.asarray(b.predict(stacked, pred_contrib=True), np.float64) for b in self._loaded()]
         mean = np.sum(each, axis=0) / len(each)
-        return mean[:, : len(self.features)], mean[:, len(self.features) :].sum(axis=1)
+        return mean[:, : len(self.features)], mean[:, len(self.features) :].sum(axis=1) + self.offset
 
     def probability(self, x: Matrix, horizon: int) -> Floats:
         """The calibrated probability of a fall at a horizon for each row of the matrix."""
         return self.calibrations[horizon](self.raw(x, horizon))
+
+    def probabilities(self, x: Matrix) -> Floats:
+        """The calibrated probabilities at every horizon: (rows, horizons). They may decrease here and there."""
+        raw = self.trees.raw(x, self.horizons) + self.offset
+        return np.column_stack([self.calibrations[h](raw[:, j]) for j, h in enumerate(self.horizons)])
 
     def _loaded(self) -> list[lgb.Booster]:
         return [lgb.Booster(model_str=text) for text in self.boosters]
@@ -97,6 +122,7 @@ class RiskModel:
             "features": self.features,
             "boosters": len(self.boosters),
             "calibrations": _as_json(self.calibrations),
+            "kept": self.kept,
             "learnt": vars(self.learnt),
             "meaning": self.meaning,
             "fingerprint": self.fingerprint,
@@ -116,9 +142,10 @@ class RiskModel:
             texts = tuple(
                 (folder / f"booster-{i}.txt").read_text(encoding="utf-8") for i in range(int(card["boosters"]))
             )
-            learnt = Learnt(**{**card["learnt"], "rounds": tuple(card["learnt"]["rounds"])})
+            learnt = Learnt(**card["learnt"])
             calibrations = {int(h): Calibration(**c) for h, c in card["calibrations"].items()}
-            model = cls(card["outcome"], tuple(card["features"]), texts, calibrations, learnt, card["meaning"])
+            about = card["meaning"], float(card["kept"])
+            model = cls(card["outcome"], tuple(card["features"]), texts, calibrations, learnt, *about)
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise InputError(f"model {folder.name}", f"damaged ({type(e).__name__})", "Train it again.") from None
         if model.fingerprint != card["fingerprint"]:
@@ -128,86 +155,121 @@ class RiskModel:
 
 def fit(
     definition: ModelDefinition,
-    histories: pa.Table,
+    learning: LearningRows,
     catalogue: Catalogue,
     *,
     origin: AsOf,
     without: Collection[str] = (),
+    run: Run = one_by_one,
 ) -> RiskModel:
     """The model that could have been fitted at the origin: only labels that had matured by then, per row.
 
-    `without`: households that must not be learnt from. Raises NotYetError with too few known falls.
+    `without`: households that must not be learnt from; `run` applies a function to parts, here to the folds, on threads
+    or one by one. Raises NotYetError with too few known falls.
     """
     names = definition.features(catalogue)
-    x, y, horizon, at_risk, group = _training_rows(definition, histories, catalogue, names, origin, without)
-    first = catalogue.county.outcomes[definition.outcome].horizons[0]
-    positive = int(y[at_risk].sum())
-    if positive < LEAST_POSITIVE or not y[at_risk & (horizon == first)].any():
+    shown = Shown.of(definition, learning, names, catalogue, origin=origin, without=without)
+    horizons = catalogue.county.outcomes[definition.outcome].horizons
+    events = {h: int(shown.label[shown.judged(h)].sum()) for h in definition.learn_horizons}
+    if sum(events.values()) < LEAST_POSITIVE or not events[catalogue.county.ranking(definition.outcome)]:
         raise NotYetError(
             f"model {definition.outcome}",
-            f"{positive} labels that are known falls by {origin} (at least {LEAST_POSITIVE} are needed)",
+            f"{sum(events.values())} labels that are known falls by {origin} (at least {LEAST_POSITIVE} are needed)",
             "Take in more months, or train at a later as-of.",
         )
-    fold = group % definition.folds
-    boosters, out_of_fold = [], np.empty(y.size)
-    for k in range(definition.folds):
-        booster = _boost(definition, x, y, fold != k, at_risk, k)
-        boosters.append(booster)
-        out_of_fold[fold == k] = booster.predict(x[fold == k], raw_score=True)
+    grown = run(partial(_grow, definition, shown), range(definition.folds))
+    best = _best([g.losses for g in grown])
+    boosters = [g.cut(best) for g in grown]
+    out_of_fold = np.empty(shown.label.size)
+    for k, booster in enumerate(boosters):
+        held = shown.fold == k
+        out_of_fold[held] = np.asarray(booster.predict(shown.x[held], raw_score=True)) + math.log(shown.kept)
     calibrations = {
-        h: fit_calibration(out_of_fold[at_risk & (horizon == h)], y[at_risk & (horizon == h)])
-        for h in catalogue.county.outcomes[definition.outcome].horizons
-        if y[at_risk & (horizon == h)].any()
+        h: fit_calibration(out_of_fold[rows], shown.label[rows], shown.weight[rows])
+        for h, rows in ((h, shown.judged(h)) for h in horizons if events[h])
     }
-    rounds = tuple(b.current_iteration() for b in boosters)
     return RiskModel(
         outcome=definition.outcome,
         features=names,
         boosters=tuple(b.model_to_string() for b in boosters),
         calibrations=calibrations,
-        learnt=Learnt(str(origin), int(y.size), positive, int(np.unique(group).size), rounds),
+        learnt=Learnt(str(origin), int(shown.label.size), sum(events.values()), shown.households, best),
         meaning=catalogue.meaning,
+        kept=shown.kept,
     )
 
 
-def _training_rows(
-    definition: ModelDefinition,
-    histories: pa.Table,
-    catalogue: Catalogue,
-    names: tuple[str, ...],
-    origin: AsOf,
-    without: Collection[str],
-) -> tuple[Matrix, npt.NDArray[np.int8], npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Matrix with the horizon as last column, labels, horizons, who was at risk, and a number for each household."""
-    outcome = catalogue.county.outcomes[definition.outcome]
-    months = as_of_months(histories)
-    risks = risk_set(outcome, histories, catalogue)
-    eligible = risks.at_risk if definition.learn_rows == "at_risk" else risks.state_known
-    if without:
-        excluded = pa.array(sorted(without), pa.string())
-        eligible = eligible & ~np.asarray(pa.compute.is_in(histories["household_id"], value_set=excluded), bool)
-    number = _stable_numbers(histories)
-    parts = []
-    for h in definition.learn_horizons:
-        label = labels(outcome, histories, catalogue, h)
-        rows = np.flatnonzero(eligible & (label >= 0) & matured(months, h, outcome, origin.month))
-        parts.append((rows, label[rows], np.full(rows.size, h), risks.at_risk[rows], number[rows]))
-    rows, y, horizon, at_risk, group = (np.concatenate(p) for p in zip(*parts, strict=True))
-    x = np.empty((rows.size, len(names) + 1), np.float32)
-    x[:, :-1] = matrix(histories, names, catalogue, rows=rows)
-    x[:, -1] = horizon
-    return x, y, horizon, at_risk, group
+@dataclass(frozen=True)
+class Shown:
+    """What trees are fitted on: the matrix (horizon last), one row for each household-month and horizon.
+
+    `weight`: how many household-months at risk a row stands for where skill is judged; `fold`: which fold it is in.
+    """
+
+    x: Matrix
+    label: npt.NDArray[np.int8]
+    horizon: npt.NDArray[np.int64]
+    at_risk: npt.NDArray[np.bool_]
+    weight: Floats
+    fold: npt.NDArray[np.int64]
+    households: int
+    kept: float
+
+    @classmethod
+    def of(
+        cls,
+        definition: ModelDefinition,
+        learning: LearningRows,
+        names: tuple[str, ...],
+        catalogue: Catalogue,
+        *,
+        origin: AsOf,
+        without: Collection[str],
+    ) -> "Shown":
+        """The rows that could have been shown at an origin, of all horizons that are learnt, one after the other."""
+        sample = learning.sample
+        spared = np.asarray(pc.is_in(sample.rows["household_id"], value_set=pa.array(sorted(without), pa.string())))
+        chosen = {h: r[~spared[r]] for h, r in ((h, sample.dealt(h, origin)) for h in definition.learn_horizons)}
+        rows = np.concatenate(list(chosen.values()))
+        horizon = np.repeat(list(chosen), [r.size for r in chosen.values()])
+        label = np.concatenate([sample.label[h][r] for h, r in chosen.items()])
+        x = np.empty((rows.size, len(names) + 1), np.float32)
+        matrix(learning.histories, names, catalogue, rows=learning.at[rows], out=x[:, :-1])
+        x[:, -1] = horizon
+        number = households_hashed(sample.rows, octets=4).astype(np.int64)[rows]
+        kept = sample.share_dealt(origin)
+        weight = np.where(label == 1, 1.0, 1 / kept)
+        households = int(np.unique(number).size)
+        return cls(x, label, horizon, sample.at_risk[rows], weight, number % definition.folds, households, kept)
+
+    def judged(self, horizon: int) -> npt.NDArray[np.int64]:
+        """The rows of a horizon that are of households at risk."""
+        return np.flatnonzero(self.at_risk & (self.horizon == horizon))
 
 
-def _boost(
-    definition: ModelDefinition,
-    x: Matrix,
-    y: npt.NDArray[np.int8],
-    learn: npt.NDArray[np.bool_],
-    at_risk: npt.NDArray[np.bool_],
-    k: int,
-) -> lgb.Booster:
-    """Trees fitted on the other folds' households, stopped where the held-out households at risk are told best."""
+@dataclass(frozen=True)
+class Grown:
+    """One fold's trees, and how well those at risk that it was not shown are told after each round.
+
+    `losses`: the log loss summed over these rows, each for all that it stands for.
+    """
+
+    booster: lgb.Booster
+    losses: Floats
+
+    def cut(self, rounds: int) -> lgb.Booster:
+        """Its first trees alone."""
+        return lgb.Booster(model_str=self.booster.model_to_string(num_iteration=rounds))
+
+
+def _best(losses: Sequence[Floats]) -> int:
+    """After how many rounds all folds together are told best: one fold has too few falls to say."""
+    rounds = min(of.size for of in losses)
+    return int(np.argmin(np.sum([of[:rounds] for of in losses], axis=0))) + 1
+
+
+def _grow(definition: ModelDefinition, shown: Shown, k: int) -> Grown:
+    """Trees fitted on the other folds' households, until those of the fold are told no better for some rounds."""
     trees = definition.trees
     parameters = {
         "objective": "binary",
@@ -220,44 +282,36 @@ def _boost(
         "bagging_freq": 1,
         "lambda_l2": trees.lambda_l2,
         "seed": definition.seed + k,
-        "num_threads": threads_for(x),
+        # Folds are fitted side by side instead: threads within one wait for each other at every split.
+        "num_threads": 1,
         "deterministic": True,
         "force_col_wise": True,
         "verbosity": -1,
     }
-    train = lgb.Dataset(x[learn], y[learn], free_raw_data=True)
-    held = ~learn & at_risk
-    valid = lgb.Dataset(x[held], y[held], reference=train)
+    learn, held = shown.fold != k, (shown.fold == k) & shown.at_risk
+    train = lgb.Dataset(shown.x[learn], shown.label[learn], free_raw_data=True)
+    # Judged as the whole county would be: with the offset, each negative for all that it stands for.
+    valid = lgb.Dataset(
+        shown.x[held],
+        shown.label[held],
+        reference=train,
+        weight=shown.weight[held],
+        init_score=np.full(int(held.sum()), math.log(shown.kept)),
+    )
+    told: dict[str, dict[str, list[float]]] = {}
     booster = lgb.train(
         parameters,
         train,
         trees.rounds,
         valid_sets=[valid],
-        callbacks=[lgb.early_stopping(trees.patience, verbose=False)],
+        callbacks=[lgb.record_evaluation(told), lgb.early_stopping(trees.patience, verbose=False)],
     )
-    # Keep the trees up to the best round only.
-    return lgb.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
-
-
-def threads_for(x: Matrix) -> int:
-    """One thread for a small matrix, all (0) for a large one; scores are the same either way.
-
-    LightGBM's threads wait for each other at every split: where another process holds a core, a small fit on two
-    threads was measured to take three times as long as on one.
-    """
-    return 1 if x.size < SMALL else 0
+    losses = np.array(told["valid_0"]["binary_logloss"]) * shown.weight[held].sum()
+    return Grown(booster, losses)
 
 
 def _with_horizon(x: Matrix, horizon: int) -> Matrix:
     return np.column_stack([x, np.full(x.shape[0], horizon, np.float32)])
-
-
-def _stable_numbers(histories: pa.Table) -> npt.NDArray[np.int64]:
-    """A number for each row's household that is the same in every run: folds never depend on order."""
-    codes = household_codes(histories)
-    ids = histories["household_id"].combine_chunks().unique().to_pylist()
-    numbers = [int.from_bytes(hashlib.blake2b(i.encode(), digest_size=4).digest()) for i in ids]
-    return np.array(numbers, np.int64)[codes]
 
 
 def _as_json(calibrations: Mapping[int, Calibration]) -> dict[str, dict[str, float]]:

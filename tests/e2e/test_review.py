@@ -444,9 +444,9 @@ def test_expected_and_observed_in_bands_of_score(recount: Recount, review: Revie
     rows = recount.rows
     by = recount.all_falls.groupby("household").month.apply(list).to_dict()
     soon = pd.Series(
-        [any(0 < t - m <= 3 for t in by.get(h, [])) for h, m in zip(rows.household, rows.month, strict=True)]
+        [any(0 < t - m <= 6 for t in by.get(h, [])) for h, m in zip(rows.household, rows.month, strict=True)]
     )
-    scored = rows.counted & rows.score.notna() & (rows.month + 3 <= recount.truth_to)
+    scored = rows.counted & rows.score.notna() & (rows.month + 6 <= recount.truth_to)
     edges = rows.score[scored].quantile([0, 0.5, 0.9, 0.99]).tolist()
     band = sum((rows.score >= e).astype(int) for e in edges) - 1
     table = review.tables["bands"].set_index(["grouping_en", "group_en", "band"])
@@ -709,7 +709,7 @@ def test_a_published_month_keeps_what_it_was_ranked_by(county: fpml.County) -> N
     path.unlink(missing_ok=True)
     county.keep_scores("2022-12")
     kept = pd.read_parquet(path).set_index("household_id").probability
-    told = county.scores("2022-12").query("horizon == 3").set_index("household_id").probability
+    told = county.scores("2022-12").query("horizon == 6").set_index("household_id").probability
     pd.testing.assert_series_equal(kept.sort_index(), told.sort_index(), check_names=False, check_index_type=False)
     written = path.stat().st_mtime_ns
     county.keep_scores("2022-12")

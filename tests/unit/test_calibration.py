@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fpml.measure import Draws, Interval, calibration
 from fpml.measure.calibration import Forecast
+from fpml.risk import rearranged
 
 VILLAGES = 40
 
@@ -172,7 +173,7 @@ def test_the_better_method_has_the_lower_score_on_the_same_rows() -> None:
 @given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=20))
 def test_rearranged_horizons_are_coherent_and_keep_each_rows_probabilities(rows: list[list[float]]) -> None:
     table = np.array(rows)
-    told = calibration.rearranged(table)
+    told = rearranged(table)
     assert not calibration.incoherent(told).any()
     assert [sorted(r) for r in rows] == told.tolist()
     assert calibration.incoherent(table).tolist() == [not (a <= b <= c) for a, b, c in rows]

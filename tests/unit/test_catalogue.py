@@ -255,6 +255,7 @@ def test_a_key_that_is_a_list_is_refused(policy: Path) -> None:
         (("rules.yaml", "feature: savings_change", "feature: savings_chnge"), "savings_halved", "`savings_change`?"),
         (("county.yaml", "village: village", "village: villag"), "village", "Did you mean `village`?"),
         (("county.yaml", "village: village", "village: members"), "village", "is not a status"),
+        (("county.yaml", "ranked_by: 6", "ranked_by: 5"), "ranked_by", "no horizon of new_poverty"),
         (("county.yaml", "heads: members__last__ever", "heads: memebrs__last__ever"), "line.heads", "`members__last_"),
         (("county.yaml", "{feature: members__last__ever, at", "{feature: x__last__ever, at"), "watched", ""),
         (("features.yaml", "of: labourers__last__ever", "of: labourer__last__ever"), "labour_share", "Did you mean"),

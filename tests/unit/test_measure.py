@@ -1,5 +1,7 @@
 """Figures that mean what they say, and leakage checks that see a planted leak."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -8,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fpml import measure
+from fpml.backtests import Backtest
 from fpml.county import County
 from fpml.dates import AsOf
+from fpml.errors import NotYetError
 from fpml.measure import leakage
 
 AS_OF = AsOf.parse("2023-06")
@@ -101,11 +105,57 @@ def test_shuffled_labels_teach_nothing_unless_rows_overlap(trained: County) -> N
     assert not check(True).clean
 
 
-def test_the_backtest_ranks_chance_last_and_judges_only_what_came_later(trained: County) -> None:
-    told = trained.backtest("new_poverty", first="2023-06", times=50)[3].methods
-    assert told.loc["fpml", "AUC"] > 0.6
-    assert abs(told.loc["chance", "AUC"] - 0.5) < 0.15
-    assert told.loc["fpml", "ours minus it"] == 0
-    report = (trained.workspace.reports / "backtest-new_poverty-3m.json").read_text(encoding="utf-8")
-    assert '"simulated": true' in report
-    assert "D0000" not in report
+@pytest.fixture(scope="module")
+def tested(trained: County) -> Backtest:
+    """Both models over four origins, the first of them and the fourth learnt at."""
+    return trained.backtest(first="2023-06", last="2023-09", times=50)
+
+
+def test_a_backtest_ranks_chance_last_and_judges_only_what_came_later(trained: County, tested: Backtest) -> None:
+    assert set(tested.skill["kind"]) == {"fall", "identified"}
+    mine = (tested.skill["outcome"] == "new_poverty") & (tested.skill["kind"] == "identified")
+    skill = tested.skill[mine].set_index(["horizon", "method"])
+    assert skill.loc[(3, "fpml"), "auc"] > 0.6
+    assert abs(skill.loc[(3, "chance"), "auc"] - 0.5) < 0.25
+    assert (skill.xs("fpml", level="method")["gain"] == 0).all()
+    # The ledger ends in 2023-12: a label of three months is known of four origins, of six of one, of twelve of none.
+    assert skill.xs("fpml", level="method")["origins"].to_dict() == {1: 4, 3: 4, 6: 1}
+    found = tested.found.set_index(["visits", "method"])
+    visits = trained.catalogue.county.visits
+    assert found.loc[(visits, "fpml"), "found"] >= found.loc[(visits, "chance"), "found"]
+    assert np.isnan(found.loc[(visits, "fpml"), "chance"])
+    everyone = tested.found.groupby("visits")["method"].nunique()
+    assert everyone[visits] == everyone.max()
+
+
+def test_a_rule_is_held_against_ours_at_its_own_visits(trained: County, tested: Backtest) -> None:
+    rules = tested.rules.set_index("rule")
+    every = rules.loc["any rule that pushes"]
+    assert every["visits"] <= rules.drop(index="any rule that pushes")["visits"].sum()
+    assert (rules["falls"] == every["falls"]).all()
+    ratio = rules["found_ours"] / rules["found"]
+    assert np.allclose(ratio[rules["found"] > 0], rules["ratio"][rules["found"] > 0])
+    of_outcomes = tested.groups[tested.groups["grouping"] == "outcome"]
+    assert 0 < of_outcomes["falls"].sum() <= every["falls"]
+
+
+def test_a_backtest_that_was_stopped_goes_on_and_comes_to_the_same(trained: County, tested: Backtest) -> None:
+    (folder,) = trained.workspace.cache.glob("backtest-*")
+    for lost in (folder / "2023-08.json", folder / "2023-09.json", folder / "2023-09-relapse.parquet"):
+        lost.unlink()
+    again = trained.backtest(first="2023-06", last="2023-09", times=50)
+    assert again.as_json() == tested.as_json()
+
+
+def test_a_backtest_is_kept_and_names_nobody(trained: County, tested: Backtest) -> None:
+    report = (trained.workspace.reports / "backtest.json").read_text(encoding="utf-8")
+    assert json.loads(report) == tested.as_json()
+    assert tested.about["simulated"]
+    households = trained.at("2023-06")["household_id"].to_pylist()
+    assert not [h for h in households if f'"{h}"' in report]
+    assert all(np.isfinite(v) for v in tested.metrics().values())
+
+
+def test_a_backtest_of_months_without_falls_before_them_says_so(trained: County) -> None:
+    with pytest.raises(NotYetError, match="enough falls known"):
+        trained.backtest("relapse", first="2021-02", last="2021-03", times=10)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +12,44 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fpml import features
+from fpml.catalogue import Catalogue
 from fpml.county import County
 from fpml.dates import AsOf
 from fpml.errors import InputError, NotYetError, PolicyError
-from fpml.risk import Calibration, RiskModel, contributions, fit, fit_calibration, load_definition
+from fpml.risk import (
+    Calibration,
+    LearningRows,
+    ModelDefinition,
+    RiskModel,
+    contributions,
+    fit,
+    fit_calibration,
+    load_definition,
+    sampled,
+    with_features,
+)
+from fpml.risk.learning import chances, households_hashed
 
 ORIGIN = AsOf.parse("2023-06")
+
+
+def learning(definition: ModelDefinition, histories: pa.Table, catalogue: Catalogue, *origins: AsOf) -> LearningRows:
+    """What is learnt from whole histories at some origins."""
+    return with_features(sampled(definition, histories, catalogue, origins=origins), histories)
+
+
+def fitted(
+    county: County, histories: pa.Table, origin: AsOf, *, definition: ModelDefinition | None = None, **asked: Any
+) -> RiskModel:
+    """The model of new poverty at an origin, from whole histories."""
+    definition = definition or county.definition("new_poverty")
+    rows = learning(definition, histories, county.catalogue, origin)
+    return fit(definition, rows, county.catalogue, origin=origin, **asked)
+
+
+def sparing(county: County) -> ModelDefinition:
+    """The definition of new poverty, of a few negatives only."""
+    return county.definition("new_poverty").model_copy(update={"negatives": 4000})
 
 
 @pytest.fixture(scope="module")
@@ -98,57 +131,60 @@ def test_a_changed_or_damaged_model_is_refused(model: RiskModel, tmp_path: Path)
     (tmp_path / "m" / "model.json").write_text(json.dumps(card))
     with pytest.raises(InputError, match="changed since"):
         RiskModel.load(tmp_path / "m")
+    card = card | {"kept": 0.5}
+    card["calibrations"][str(min(model.calibrations))]["slope"] = model.calibrations[min(model.calibrations)].slope
+    (tmp_path / "m" / "model.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match="changed since"):
+        RiskModel.load(tmp_path / "m")
+    (tmp_path / "m" / "model.json").write_text(json.dumps({k: v for k, v in card.items() if k != "kept"}))
+    with pytest.raises(InputError, match="damaged"):
+        RiskModel.load(tmp_path / "m")
     (tmp_path / "m" / "booster-0.txt").unlink()
     with pytest.raises(InputError, match="damaged"):
         RiskModel.load(tmp_path / "m")
 
 
 def test_what_happens_after_the_origin_does_not_change_the_model(trained: County) -> None:
-    definition = trained.definition("new_poverty")
     everything = trained.histories(*trained.as_ofs())
     origin = AsOf.parse("2023-04")
-    whole = fit(definition, everything, trained.catalogue, origin=origin)
-    months = features.as_of_months(everything)
-    known = everything.filter(pa.array(months <= origin.month))
-    assert fit(definition, known, trained.catalogue, origin=origin).fingerprint == whole.fingerprint
+    known = everything.filter(pa.array(features.as_of_months(everything) <= origin.month))
+    for definition in (trained.definition("new_poverty"), sparing(trained)):
+        whole = fitted(trained, everything, origin, definition=definition)
+        assert fitted(trained, known, origin, definition=definition).fingerprint == whole.fingerprint
 
 
-def test_rows_in_another_order_give_the_same_folds(trained: County) -> None:
-    from fpml.risk.model import _stable_numbers
-
+def test_rows_in_another_order_give_the_same_folds_and_the_same_sample(trained: County) -> None:
     table = trained.at(ORIGIN)
     backwards = table.take(pa.array(np.arange(table.num_rows)[::-1]))
-    assert (_stable_numbers(backwards)[::-1] == _stable_numbers(table)).all()
+    assert (households_hashed(backwards, octets=4)[::-1] == households_hashed(table, octets=4)).all()
+    assert (chances(backwards, seed=3)[::-1] == chances(table, seed=3)).all()
 
 
 def test_households_left_out_are_not_learnt_from(trained: County) -> None:
-    definition = trained.definition("new_poverty")
     histories = trained.histories(*trained.as_ofs())
     ids = sorted(set(histories["household_id"].to_pylist()))
     without = set(ids[::4])
-    all_of = fit(definition, histories, trained.catalogue, origin=ORIGIN)
-    fewer = fit(definition, histories, trained.catalogue, origin=ORIGIN, without=without)
+    # Of a sample the share that is kept would be another's: all are learnt from.
+    asked = trained.definition("new_poverty").model_copy(update={"negatives": None})
+    all_of = fitted(trained, histories, ORIGIN, definition=asked)
+    fewer = fitted(trained, histories, ORIGIN, definition=asked, without=without)
     assert fewer.learnt.households < all_of.learnt.households
     kept = histories.filter(pa.array([h not in without for h in histories["household_id"].to_pylist()]))
-    assert fit(definition, kept, trained.catalogue, origin=ORIGIN).learnt == fewer.learnt
+    assert fitted(trained, kept, ORIGIN, definition=asked).learnt == fewer.learnt
 
 
 def test_too_few_falls_is_said_and_no_model_is_made(trained: County) -> None:
     with pytest.raises(NotYetError, match="known falls"):
-        fit(
-            trained.definition("new_poverty"),
-            trained.histories(*trained.as_ofs()),
-            trained.catalogue,
-            origin=AsOf.parse("2022-01"),
-        )
+        fitted(trained, trained.histories(*trained.as_ofs()), AsOf.parse("2021-06"))
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ("outcome: new_poverty|outcome: new_povert", "Did you mean `new_poverty`"),
-        ("learn_horizons: [3, 12]|learn_horizons: [3]", "scored and not learnt"),
+        ("learn_horizons: [1, 3, 6, 12]|learn_horizons: [1, 3]", "scored and not learnt"),
         ("learning_rate: 0.1|learning_rate: 3", "learning_rate"),
+        ("negatives: 4000|negatives: 5", "negatives"),
         ("seed:|sed:", "unknown key `sed`"),
     ],
 )

@@ -1,0 +1,173 @@
+"""What a model learns from: every fall, a known share of the rest, and probabilities that this does not bias."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.special import expit
+
+from fpml.catalogue import Catalogue, Condition, OutcomeDefinition, Words
+from fpml.county import County
+from fpml.dates import AsOf
+from fpml.features import as_of_months, matrix
+from fpml.measure.baselines import logistic_regression, plain_lightgbm
+from fpml.outcomes import Bools, labels, matured, risk_set
+from fpml.risk import ModelDefinition, RiskModel, Sample, contributions, fit, sampled, with_features
+from fpml.risk.definition import Trees
+from fpml.risk.learning import chances
+
+FIRST, THEN = AsOf.parse("2023-01"), AsOf.parse("2023-02")
+HOUSEHOLDS = 40_000
+ORIGINS = tuple(AsOf.parse(m) for m in ("2023-01", "2023-04", "2023-06"))
+FEATURE = "members__last__ever"
+
+
+def definition(**changed: object) -> ModelDefinition:
+    """A model of one month ahead."""
+    trees = Trees(
+        learning_rate=0.1, num_leaves=7, min_data_in_leaf=40, feature_fraction=1, bagging_fraction=1, lambda_l2=1,
+        rounds=300, patience=20,
+    )  # fmt: skip
+    return ModelDefinition(outcome="fall", learn_horizons=(1,), folds=2, seed=1, trees=trees).model_copy(update=changed)
+
+
+@pytest.fixture(scope="module")
+def world(catalogue: Catalogue) -> tuple[Catalogue, pa.Table, Bools]:
+    """A policy with one outcome, histories of two months in which large families fall more often, and who fell."""
+    outcome = OutcomeDefinition(
+        name=Words(en="fall"),
+        at_risk=(Condition(feature="income", at_least=1),),  # type: ignore[arg-type]
+        fall=Condition(feature="income", below=1),  # type: ignore[arg-type]
+        horizons=(1,),
+    )
+    county = catalogue.county.model_copy(update={"outcomes": {"fall": outcome}, "ranked_by": None})
+    rng = np.random.default_rng(3)
+    members = rng.integers(0, 10, HOUSEHOLDS)
+    fell = rng.random(HOUSEHOLDS) < expit(-6 + 0.4 * members)
+    names = [f"h{i:05}" for i in range(HOUSEHOLDS)]
+    table = pa.table(
+        {
+            "household_id": pa.array(names + names),
+            "as_of": pa.array([FIRST.date] * HOUSEHOLDS + [THEN.date] * HOUSEHOLDS, pa.date32()),
+            "income": np.concatenate([np.full(HOUSEHOLDS, 2.0), np.where(fell, 0.5, 2.0)]),
+            FEATURE: np.concatenate([members, members]),
+        }
+    )
+    return replace(catalogue, county=county), table, fell
+
+
+def fitted(world: tuple[Catalogue, pa.Table, Bools], negatives: int | None) -> tuple[RiskModel, Sample]:
+    policy, table, _ = world
+    others = tuple(n for n in policy.model_features() if n != FEATURE)
+    asked = definition(negatives=negatives, leave_out=others)
+    sample = sampled(asked, table, policy, origins=[THEN])
+    return fit(asked, with_features(sample, table), policy, origin=THEN), sample
+
+
+def test_a_share_of_the_negatives_gives_unbiased_probabilities(world: tuple[Catalogue, pa.Table, Bools]) -> None:
+    policy, table, fell = world
+    model, sample = fitted(world, 4000)
+    assert 0.05 < model.kept < 0.15
+    assert sample.rows.num_rows == pytest.approx(4000 + fell.sum(), rel=0.1)
+    x = matrix(table.slice(0, HOUSEHOLDS), (FEATURE,), policy)
+    # What is calibrated would be right on the whole even without the offset: what is raw would not.
+    for expected in (expit(model.raw(x, 1)), model.probability(x, 1)):
+        assert expected.sum() / fell.sum() == pytest.approx(1, abs=0.08)
+    # Few rounds of trees stay near the mean, whatever share is kept: in bands it is calibration that makes it right.
+    for few, many in pairwise((0, 4, 7, 10)):
+        band = (x[:, 0] >= few) & (x[:, 0] < many)
+        assert expected[band].sum() / fell[band].sum() == pytest.approx(1, abs=0.25)
+    without = expit(model.raw(x, 1) - model.offset)
+    assert without.sum() / fell.sum() > 3
+
+
+def test_contributions_and_base_hold_the_offset(world: tuple[Catalogue, pa.Table, Bools]) -> None:
+    policy, table, _ = world
+    model, _ = fitted(world, 4000)
+    x = matrix(table.slice(0, 500), (FEATURE,), policy)
+    told = contributions(model, x, 1, policy)
+    assert model.offset < -1
+    assert np.abs(told.grouped.sum(axis=1) + told.base - model.raw(x, 1)).max() < 1e-6
+
+
+def test_where_there_are_fewer_negatives_than_wanted_all_are_learnt(world: tuple[Catalogue, pa.Table, Bools]) -> None:
+    whole, sample = fitted(world, None)
+    assert sample.rows.num_rows == HOUSEHOLDS
+    assert whole.kept == 1
+    assert fitted(world, 10**6)[0].fingerprint == whole.fingerprint
+    assert fitted(world, 4000)[0].fingerprint != whole.fingerprint
+
+
+def keys(sample: Sample, rows: np.ndarray) -> set[tuple[str, int]]:
+    chosen = sample.rows.take(pa.array(rows))
+    return set(zip(chosen["household_id"].to_pylist(), as_of_months(chosen).tolist(), strict=True))
+
+
+def test_a_sample_is_every_fall_known_and_of_the_rest_what_chance_says(trained: County) -> None:
+    asked = trained.definition("new_poverty").model_copy(update={"negatives": 4000})
+    whole = trained.histories(*trained.as_ofs())
+    outcome, origin = trained.catalogue.county.outcomes["new_poverty"], ORIGINS[-1]
+    sample = sampled(asked, whole, trained.catalogue, origins=[origin])
+    months, u = as_of_months(whole), chances(whole, seed=asked.seed)
+    at_risk = risk_set(outcome, whole, trained.catalogue).at_risk
+    told = {h: labels(outcome, whole, trained.catalogue, h) for h in asked.learn_horizons}
+    due = {h: at_risk & matured(months, h, outcome, origin.month) for h in told}
+    negatives = np.any([due[h] & (told[h] == 0) for h in told], axis=0).sum()
+    assert sample.kept(origin) == 4000 / negatives < 0.5
+    names = np.array(whole["household_id"].to_pylist())
+    for h, label in told.items():
+        expected = due[h] & ((label == 1) | ((label == 0) & (u < sample.kept(origin))))
+        assert keys(sample, sample.learnt(h, origin)) == set(
+            zip(names[expected].tolist(), months[expected].tolist(), strict=True)
+        )
+
+
+def test_one_sample_serves_every_origin_and_knows_nothing_later(trained: County) -> None:
+    asked = trained.definition("new_poverty").model_copy(update={"negatives": 4000})
+    whole = trained.histories(*trained.as_ofs())
+    months = as_of_months(whole)
+    pool = sampled(asked, whole, trained.catalogue, origins=ORIGINS)
+    assert pool.kept(ORIGINS[0]) > pool.kept(ORIGINS[1]) > pool.kept(ORIGINS[2])
+    for origin in ORIGINS:
+        known = whole.filter(pa.array(months <= origin.month))
+        alone = sampled(asked, known, trained.catalogue, origins=[origin])
+        assert alone.kept(origin) == pool.kept(origin)
+        for h in asked.learn_horizons:
+            assert keys(alone, alone.learnt(h, origin)) == keys(pool, pool.learnt(h, origin))
+
+
+def test_a_sample_does_not_depend_on_the_order_of_rows(world: tuple[Catalogue, pa.Table, Bools]) -> None:
+    policy, table, _ = world
+    asked = definition(negatives=4000)
+    mixed = table.take(pa.array(np.random.default_rng(0).permutation(table.num_rows)))
+    one, other = (sampled(asked, t, policy, origins=[THEN]) for t in (table, mixed))
+    assert keys(one, one.learnt(1, THEN)) == keys(other, other.learnt(1, THEN))
+    spread = np.histogram(chances(table, seed=1), bins=10, range=(0, 1))[0]
+    assert spread == pytest.approx(table.num_rows / 10, rel=0.05)
+    assert abs(np.corrcoef(chances(table, seed=1), chances(table, seed=2))[0, 1]) < 0.02
+    first = chances(table, seed=1)[:HOUSEHOLDS]
+    assert abs(np.corrcoef(first, chances(table, seed=1)[HOUSEHOLDS:])[0, 1]) < 0.02
+
+
+def test_a_sample_whose_rows_have_no_history_is_refused(world: tuple[Catalogue, pa.Table, Bools]) -> None:
+    policy, table, _ = world
+    sample = sampled(definition(), table, policy, origins=[THEN])
+    with pytest.raises(ValueError, match="have no history"):
+        with_features(sample, table.slice(100))
+
+
+def test_baselines_tell_the_risk_of_all_though_they_learn_from_a_share_of_the_negatives() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(60_000, 2)).astype(np.float32)
+    y = (rng.random(60_000) < expit(-5 + x[:, 0])).astype(np.int64)
+    shown = (y == 1) | (rng.random(60_000) < 0.1)
+    learnt = x[shown], y[shown]
+    for told, uncorrected in (
+        (logistic_regression(*learnt, kept=0.1)(x), logistic_regression(*learnt)(x)),
+        (plain_lightgbm(*learnt, seed=1, kept=0.1)(x), plain_lightgbm(*learnt, seed=1)(x)),
+    ):
+        assert 0.85 < told.sum() / y.sum() < 1.15
+        assert uncorrected.sum() / y.sum() > 3
+        assert (np.argsort(told, kind="stable") == np.argsort(uncorrected, kind="stable")).all()
