@@ -51,6 +51,7 @@ bench: setup
 	$(BIN)/python benchmarks/intake.py
 	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/bounds.py
+	$(BIN)/python benchmarks/lists.py
 	$(BIN)/python benchmarks/risk.py
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/review.py

@@ -89,6 +89,22 @@ def reviewed() -> Iterator[tuple[str, str]]:
         )
 
 
+def sent_out() -> Iterator[tuple[str, str]]:
+    """What writing villages' lists and taking them in took."""
+    told = _read("lists")
+    if told:
+        w, t = told["written"], told["taken"]
+        busy = f"beside other work ({max(w['processor_seconds']):.0f} s of processor time)"
+        yield (
+            f"workbooks of {w['listed']:,} listed households in {w['villages']} villages, summaries, CSV and JSON",
+            f"{max(w['seconds']):.0f} s {busy}, peak {w['peak_mb'] / 1000:.1f} GB a process, {w['megabytes']:.0f} MB",
+        )
+        yield (
+            f"`fpml verify`: {t['workbooks']} filled-in workbooks, {t['rows']:,} rows (without the ledger's part)",
+            f"{t['seconds'][0]:.0f} s, peak {t['peak_mb'] / 1000:.1f} GB",
+        )
+
+
 def grown() -> Iterator[tuple[str, str]]:
     """What growing simulated counties took."""
     for case, g in _read("simulate").items():
@@ -107,7 +123,8 @@ def _read(name: str) -> dict[str, Any]:
 
 def main() -> None:
     """Rewrites the README between its two marks."""
-    rows = "".join(f"| {what} | {figure} |\n" for what, figure in (*lines(), *taken_in(), *reviewed(), *grown()))
+    every = (*lines(), *taken_in(), *sent_out(), *reviewed(), *grown())
+    rows = "".join(f"| {what} | {figure} |\n" for what, figure in every)
     table = f"| what | figure |\n|---|---|\n{rows}"
     before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)

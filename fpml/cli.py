@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from fpml import month, review
+from fpml import cli_visits, month, review
 from fpml.audit import COLUMNS, read_audit
 from fpml.backtests import Backtest
 from fpml.catalogue import Language, read_proposals
@@ -103,6 +104,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--promote", action="store_true", help="if it is, it takes the place")
     sub = command("month", _month, "the monthly batch: intake, histories, hits, scores, reasons, list")
     sub.add_argument("as_of", metavar="YYYY-MM")
+    sub = command(
+        "verify", _verify, "cadres' filled-in lists -> verifications; refused rows into a workbook to send back"
+    )
+    sub.add_argument("files", nargs="+", metavar="FILE")
+    sub.add_argument(
+        "--received", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the day they came (default: today)"
+    )
+    sub = command("procedure", _procedure, "the steps that listed households have reached, and which are overdue")
+    sub.add_argument("--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help="as it stood then (default: today)")
     sub = command("review", _review, "model hits held against rule hits: a page, the same as JSON, and what-if")
     sub.add_argument("as_of", metavar="YYYY-MM", help="the last month looked at")
     sub.add_argument("--months", type=int, default=MONTHS, metavar="N", help=f"so many as-ofs up to it ({MONTHS})")
@@ -296,6 +306,14 @@ def _month(a: argparse.Namespace) -> int:
     table.add_row("→", str(published.folder))
     _say(a, answer, table)
     return status
+
+
+def _verify(a: argparse.Namespace) -> int:
+    return cli_visits.verify(_open(a), [Path(f) for f in a.files], a, _say)
+
+
+def _procedure(a: argparse.Namespace) -> None:
+    cli_visits.steps(_open(a), a, _say)
 
 
 def _review(a: argparse.Namespace) -> None:

@@ -40,7 +40,9 @@ from fpml.risk import (
 from fpml.rolling import Rolling
 from fpml.rules import hits
 from fpml.simulate import Foresight, Places, Plan, Style, begin, foresee, simulate
-from fpml.workspace import DEFAULT_POLICY, Workspace, find
+from fpml.verify import Visits
+from fpml.visits import VisitReceipt
+from fpml.workspace import DEFAULT_POLICY, Workspace, find, signing_key
 
 # Of so many rows and more, what the last call left in memory is given back to the system before the next.
 LARGE = 10_000_000
@@ -91,6 +93,15 @@ class County:
     def inbox(self) -> Inbox:
         """Where its deliveries come in."""
         return Inbox(self.workspace, self.catalogue, self.progress)
+
+    @property
+    def visits(self) -> Visits:
+        """What came back of its lists."""
+        return Visits(self.workspace, self.catalogue, self.inbox)
+
+    def verify(self, files: Iterable[Path], *, received: date | None = None) -> list[VisitReceipt]:
+        """Takes filled-in lists in, as having come on a day (None: today); what became of each: see `fpml.verify`."""
+        return self.visits.take(files, received=received)[0]
 
     def intake(self, files: Iterable[Path] | None = None, *, today: date | None = None) -> list[Receipt]:
         """Takes delivery files (None: all that wait) into the ledger; what became of each.
@@ -424,6 +435,11 @@ class County:
             language=language or self.catalogue.county.language,
             ledger_version=self.ledger.version,
         )
+
+    def desk(self) -> lists.Desk:
+        """What its lists are written with; a county that has written none yet gets the key that signs them."""
+        space = self.workspace
+        return lists.Desk(self.catalogue, signing_key(space), space.issued, engine.workers())
 
     def _in_peace(self, histories: pa.Table, as_of: AsOf) -> "np.typing.NDArray[np.bool_]":
         """Which rows of an as-of's histories are of households that lists published before had, and nothing new."""

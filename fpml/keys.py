@@ -35,6 +35,10 @@ class IdentityKey:
         """Eight hex digits that tell one key from another and say nothing of it."""
         return hmac.new(self.secret, b"fpml: which key is this", self.algorithm).hexdigest()[:8]
 
+    def signature(self, message: bytes) -> bytes:
+        """The HMAC of a message, which begins with what it is for, so that no use of the key is taken for another."""
+        return hmac.new(self.secret, message, self.algorithm).digest()
+
     def pseudonyms(self, numbers: pa.StringArray) -> pa.StringArray:
         """`P` and 20 hex digits of the HMAC of each ID number; null where there is none."""
         begun = hmac.new(self.secret, digestmod=self.algorithm)

@@ -5,14 +5,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from fpml.catalogue import Language
 from fpml.county import County
 from fpml.dates import AsOf
 from fpml.errors import InputError
 from fpml.intake import Receipt
-from fpml.lists import WarningList, keep_listed, published_after, restore, write_csv, write_workbook
+from fpml.lists import WarningList, published_after, restore, write_lists
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,7 @@ def run(county: County, as_of: str | AsOf, *, language: Language | None = None) 
         shutil.rmtree(left)
     half = folder.with_name(f".part-{month}")
     half.mkdir()
-    keep_listed(half, pa.array(warnings.rows["household"], pa.string()), warnings.listed_by)
-    write_csv(warnings, half / "warnings.csv")
-    write_workbook(warnings, half / "warnings.xlsx")
+    write_lists(warnings, half, county.desk())
     _replace(half, folder)
     return Published(receipts, warnings, folder, tuple(published_after(folder.parent, month)))
 

@@ -71,6 +71,26 @@ class Workspace:
         return self.root / "data" / "identity.key"
 
     @property
+    def lists_key(self) -> Path:
+        """The key under which the rows of lists are signed; whoever makes or takes in lists must read it."""
+        return self.root / "data" / "lists.key"
+
+    @property
+    def issued(self) -> Path:
+        """What each row of every list that went out is: by this, filled-in lists are recognised."""
+        return self.root / "data" / "issued"
+
+    @property
+    def visits(self) -> Path:
+        """What filled-in lists told: visits, receipts, and workbooks to send back."""
+        return self.root / "data" / "visits"
+
+    @property
+    def procedure(self) -> Path:
+        """Which steps are overdue, a file for each village."""
+        return self.root / "data" / "procedure"
+
+    @property
     def deliveries(self) -> Path:
         """Where delivery files are looked for when none is named."""
         return self.root / "data" / "deliveries"
@@ -158,6 +178,17 @@ def find(folder: Path | str) -> Workspace:
     if not (root / "mlflow.yaml").is_file():
         raise UsageError(f"workspace {root}", "not a workspace (no mlflow.yaml)", f"Run `fpml init {root}` first.")
     return Workspace(root)
+
+
+def signing_key(space: Workspace) -> keys.IdentityKey:
+    """The key that signs lists, made where no list has gone out yet; raises InputError where it is lost or damaged."""
+    if not any(space.issued.glob("*.parquet")):
+        keys.make(space.lists_key)
+    if not space.lists_key.exists():
+        problem = "there is none, and lists went out that were signed with it"
+        remedy = "Restore it from its safe copy; if it is lost for good, move data/issued away and publish anew."
+        raise InputError(f"key {space.lists_key.name}", problem, remedy)
+    return keys.load(space.lists_key)
 
 
 def init(folder: Path, policy: Path | None = None, *, key_hash: str = "sha256") -> Workspace:

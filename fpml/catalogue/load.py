@@ -13,11 +13,14 @@ from fpml.catalogue.model import Catalogue, Wording
 from fpml.catalogue.reviewing import Proposal, Reviewing, proposal_faults
 from fpml.catalogue.thresholds import table_faults
 from fpml.catalogue.types import Check, County, Derived, Indicator, Language, Name, Rule, Words
+from fpml.catalogue.visiting import Visiting, WorkingDays, with_defaults
 from fpml.errors import Fault, PolicyError, did_you_mean
 
 FILES = ("departments.yaml", "indicators.yaml", "features.yaml", "rules.yaml", "county.yaml")
 # A policy may come without these.
 CHECKS, REVIEW = "quality.yaml", "review.yaml"
+# Of these the default profile's hold where a policy has none of its own.
+VISITS, CALENDAR = "visits.yaml", "calendar.yaml"
 Departments = Mapping[str, Department]
 Indicators = Mapping[str, Indicator]
 
@@ -25,7 +28,8 @@ Indicators = Mapping[str, Indicator]
 def load(folder: Path, defaults: Path) -> Catalogue:
     """The catalogue of a policy folder; wording that the folder lacks comes from the default profile.
 
-    A folder without quality.yaml has no checks, one without review.yaml no groups and no proposals.
+    A folder without quality.yaml has no checks, one without review.yaml no groups and no proposals; visits.yaml and
+    calendar.yaml are then the default profile's.
 
     Raises PolicyError with every fault of the first kind met: those inside each file, then those between files.
     """
@@ -49,11 +53,15 @@ def load(folder: Path, defaults: Path) -> Catalogue:
     checks: Mapping[str, Check] = read(CHECKS, dict[Name, Check] | None) if CHECKS in spare else {}
     review: Reviewing = (read(REVIEW, Reviewing) if REVIEW in spare else None) or Reviewing()
     wording: dict[Language, Wording] = {lang: read(f"wording.{lang}.yaml", Wording) for lang in languages}
+    visiting: Visiting = read(VISITS, Visiting)
+    calendar: WorkingDays = read(CALENDAR, WorkingDays)
     if faults:
         raise PolicyError(faults)
+    visiting = with_defaults(visiting, parse(defaults / VISITS, Visiting))
     asked = [*conditions(rules, checks, county), *review.conditions()]
     faults.extend(_between_files(departments, indicators, rules, county))
     faults.extend(review.faults(rules, departments))
+    faults.extend(visiting.faults(indicators))
     faults.extend(f for where, c in asked for f in table_faults(where, c, county))
     features = expand(indicators, derived, county, asked)
     ordered = features.ordered(county) if not features.faults else {}
@@ -69,8 +77,10 @@ def load(folder: Path, defaults: Path) -> Catalogue:
         checks=MappingProxyType(dict(checks)),
         review=review,
         county=county,
+        visiting=visiting,
+        calendar=calendar,
         wording=MappingProxyType(wording),
-        fingerprint=fingerprint([_place(folder, defaults, f) for f in (*FILES, *spare, *home)]),
+        fingerprint=fingerprint([_place(folder, defaults, f) for f in (*FILES, *spare, VISITS, CALENDAR, *home)]),
         codes=MappingProxyType({name: i for i, name in enumerate(indicators)}),
     )
     named = {
@@ -113,9 +123,10 @@ def fingerprint(files: Iterable[Path]) -> str:
 
 
 def _place(folder: Path, defaults: Path, file: str) -> Path:
-    """Where a policy file lies; wording that the folder lacks lies with the default profile."""
+    """Where a policy file lies; words and calendar that the folder lacks lie with the default profile."""
     own = folder / file
-    return defaults / file if file.startswith("wording.") and not own.is_file() else own
+    spare = file.startswith("wording.") or file in (VISITS, CALENDAR)
+    return defaults / file if spare and not own.is_file() else own
 
 
 def _in_words(derived: Derived, catalogue: Catalogue) -> Words:

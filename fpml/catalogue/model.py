@@ -22,6 +22,7 @@ from fpml.catalogue.types import (
     Rule,
     Window,
 )
+from fpml.catalogue.visiting import Visiting, WorkingDays
 from fpml.errors import UsageError, did_you_mean
 
 # Raised when the engine itself comes to mean something else by a feature: older models are then refused.
@@ -76,6 +77,8 @@ class Catalogue:
     checks: Mapping[str, Check]
     review: Reviewing
     county: County
+    visiting: Visiting
+    calendar: WorkingDays
     wording: Mapping[Language, Wording]
     fingerprint: str
     codes: Mapping[str, int] = field(repr=False)

@@ -38,6 +38,8 @@ from fpml.intake.usual import (
 GRACE = timedelta(days=7)
 # A delivery repeats if so many of its rows are known already, where that was so of fewer than so many.
 KNOWN, NEW = 0.95, 0.5
+# What visits tell comes when it comes, in deliveries whose names begin so.
+VISITS = "visits-"
 RECORDS = Words(zh="标准记录", en="records")
 # A sender and an item; no item where all of a sender's are taken together.
 Key = tuple[str, str]
@@ -108,7 +110,7 @@ class Book:
         reached = date.min
         for r in sorted(receipts, key=lambda r: r.day):
             name = DeliveryName.parse(r.file.rpartition(".")[0])
-            if r.refused or not month_told(r) or (name and name.item in CORRECTIONS):
+            if r.refused or not month_told(r) or (name and name.item in CORRECTIONS) or r.file.startswith(VISITS):
                 continue
             month = AsOf.parse(month_told(r))
             day = date.fromisoformat(r.day) if r.day else month.date

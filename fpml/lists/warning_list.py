@@ -1,7 +1,7 @@
 """The warning list of one as-of: a row for each household to visit, with rank, probability, rule hits and reasons."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -16,6 +16,7 @@ from fpml.features import as_of_months, matrix
 from fpml.households import condition_holds, in_monitoring
 from fpml.lists.rank import RULE, Bools, Floats, Ranked, hit_names, rank
 from fpml.lists.reasons import reasons, rule_in_words
+from fpml.lists.sources import Source, sources
 from fpml.outcomes import risk_set
 from fpml.risk import RiskModel, contributions, rearranged
 from fpml.rules import any_hit, hits, of_channel
@@ -28,7 +29,8 @@ Models = Mapping[str, RiskModel]
 class WarningList:
     """What a cadre gets. `titles` names the columns of `rows` in the list's language, in order.
 
-    `listed_by`: by which line each row came, whatever the language.
+    `listed_by`: by which line each row came, whatever the language. `villages`: the code of each row's village, ''
+    where it is not known. `stamps`: the fingerprints of all that it was made from.
     """
 
     title: str
@@ -39,6 +41,10 @@ class WarningList:
     listed_by: tuple[str, ...]
     words: Mapping[str, str]
     simulated: bool
+    language: Language = "zh"
+    villages: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    stamps: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ def draw_up(
     apart = in_peace | in_monitoring(histories)
     ranked = rank(stand.score, stand.below, _lines(stand, catalogue), visits=catalogue.county.visits, apart=apart)
     words = catalogue.wording[language].words
+    code = histories[f"{catalogue.county.village}__last__ever"].take(pa.array(ranked.rows)).to_pylist()
     return WarningList(
         title=words["title"],
         as_of_date=as_of.date,
@@ -115,6 +122,10 @@ def draw_up(
         listed_by=ranked.listed_by,
         words=words,
         simulated=catalogue.county.simulated,
+        language=language,
+        villages=tuple("" if c is None else str(int(c)) for c in code),
+        sources=sources(histories, catalogue, language),
+        stamps={"policy": catalogue.fingerprint, "ledger": str(ledger_version), "models": _fingerprints(models, words)},
     )
 
 
@@ -219,8 +230,10 @@ def _about(
         *((words[k], n) for k, n in counts.items()),
         (words["policy"], catalogue.fingerprint),
         (words["ledger"], str(ledger_version)),
-        (
-            words["models"],
-            "; ".join(f"{n} {m.fingerprint} ({m.learnt.origin})" for n, m in models.items()) or words["no_models"],
-        ),
+        (words["models"], _fingerprints(models, words)),
     )
+
+
+def _fingerprints(models: Models, words: Mapping[str, str]) -> str:
+    """Which models ranked a list, or that none did."""
+    return "; ".join(f"{n} {m.fingerprint} ({m.learnt.origin})" for n, m in models.items()) or words["no_models"]

@@ -20,10 +20,11 @@ def write_csv(warnings: WarningList, path: Path) -> None:
         writer = csv.writer(f)
         writer.writerow(warnings.titles.values())
         for row in warnings.rows.itertuples(index=False):
-            writer.writerow([_harmless(v) for v in row])
+            writer.writerow([harmless(v) for v in row])
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
+    """A CSV cell that no spreadsheet runs: what could be a formula gets a quote before it."""
     if isinstance(value, str) and value.startswith(FORMULA_STARTS):
         return "'" + value
     return "" if value is None or value != value else value

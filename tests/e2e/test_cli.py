@@ -5,6 +5,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import openpyxl
 import pyarrow.parquet as pq
 import pytest
+from filled import NO, YES, fill
 
 import fpml
 from fpml.cli import main
@@ -127,11 +130,15 @@ def test_the_list_holds_watched_households_once_each_and_no_more_than_the_visits
 
 def test_the_month_again_gives_the_same_bytes(root: Path) -> None:
     folder = root / "data" / "lists" / LIST
-    before = {p.name: p.read_bytes() for p in folder.iterdir()}
-    assert set(before) == {"listed.parquet", "warnings.csv", "warnings.xlsx"}
+    before = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert {n for n in before if "/" not in n} == {
+        "listed.parquet", "summary.csv", "summary.json", "summary.xlsx", "warnings.csv", "warnings.json",
+        "warnings.xlsx",
+    }  # fmt: skip
+    assert sum(n.startswith("villages/") for n in before) >= 3
     again = run("month", LIST, "--workspace", root, "--json")
     assert again.status == 0
-    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     answer = json.loads(again.out)
     assert Path(answer["folder"]) == folder
 
@@ -187,6 +194,69 @@ def test_the_month_in_english(copy: Path) -> None:
     cells = [str(c.value) for sheet in book for line in sheet.iter_rows() for c in line]
     chinese = [c for c in cells if re.search(r"[\u4e00-\u9fff]", c)]
     assert not chinese, chinese[:3]
+    for path in sorted((copy / "data" / "lists" / LIST).rglob("*.xlsx"))[:4]:
+        cells = [str(c.value) for sheet in openpyxl.load_workbook(path) for line in sheet.iter_rows() for c in line]
+        assert not [c for c in cells if re.search(r"[\u4e00-\u9fff]", c)], path.name
+
+
+def test_what_cadres_fill_in_comes_back_into_the_ledger(copy: Path, tmp_path: Path) -> None:
+    county = fpml.open(copy)
+    source = max((copy / "data" / "lists" / LIST / "villages").glob("*.xlsx"), key=lambda p: p.stat().st_size)
+    filling = {1: YES | {"date": "2023-06-05"}, 2: NO | {"date": "2023-06-06"}, 3: {"verified": "属实"}}
+    path = fill(source, tmp_path / "filled.xlsx", filling, county.catalogue)
+    ran = run("verify", path, "--received", "2023-06-20", "--workspace", copy, "--json")
+    assert ran.status == 0
+    (receipt,) = json.loads(ran.out)["receipts"]
+    assert (receipt["accepted"], receipt["refused"]) == (2, {"no_cause": 1})
+    assert json.loads(ran.out)["ledger_refused"] == {}
+    told = fpml.open(copy).records("verified", "2023-06")
+    told = told[told["record_id"].astype(str).str.startswith("visit-")]
+    rows = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))["rows"]
+    assert dict(zip(told["household_id"], told["value"], strict=True)) == {
+        rows[0]["household"]: 2.0, rows[1]["household"]: 1.0,
+    }  # fmt: skip
+    assert set(told["known_date"].astype(str)) == {"2023-06-20"}
+    version = fpml.open(copy).ledger.version
+    again = run("verify", path, "--received", "2023-06-21", "--workspace", copy)
+    assert again.status == 0
+    assert fpml.open(copy).ledger.version == version
+    steps = run("procedure", "--day", "2023-07-01", "--workspace", copy, "--json")
+    figures = json.loads(steps.out)["steps"]["verified"]
+    assert (figures["reached"], figures["open"]) == (2, 298)
+    assert figures["overdue"] == 298
+    assert not ID.search(ran.out + ran.err + again.out + again.err + steps.out)
+    village = (copy / "data" / "procedure" / "2023-07-01" / source.with_suffix(".csv").name).read_text(
+        encoding="utf-8-sig"
+    )
+    assert rows[2]["household"] in village
+    assert rows[0]["household"] in village  # the review after the visit is overdue
+    assert set(ID.findall(village)) <= {r["household"] for r in rows}
+
+
+def test_a_killed_verify_is_finished_by_the_next_one(copy: Path, tmp_path: Path) -> None:
+    county = fpml.open(copy)
+    source = max((copy / "data" / "lists" / LIST / "villages").glob("*.xlsx"), key=lambda p: p.stat().st_size)
+    path = fill(source, tmp_path / "filled.xlsx", {1: YES | {"date": "2023-06-05"}}, county.catalogue)
+    whole = Path(shutil.copytree(copy, tmp_path / "whole"))
+    argv = ("verify", path, "--received", "2023-06-20", "--json", "--workspace")
+    wanted = json.loads(run(*argv, whole).out)["receipts"]
+    command = [sys.executable, "-m", "fpml.cli", *map(str, argv), str(copy)]
+    for seconds in (2.0, 3.0, 4.0):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+            process.kill()
+    assert json.loads(run(*argv, copy).out)["receipts"] == wanted
+    told = [fpml.open(c).records("verified", "2023-06").drop(columns=["delivery"]) for c in (copy, whole)]
+    assert told[0].equals(told[1])
+
+
+def test_verify_before_any_list_and_with_a_day_to_come(tmp_path: Path) -> None:
+    run("init", tmp_path / "county")
+    ran = run("verify", tmp_path / "x.xlsx", "--workspace", tmp_path / "county")
+    assert (ran.status, "fpml month" in ran.err) == (4, True)
+    ran = run("verify", tmp_path / "x.xlsx", "--received", "2999-01-01", "--workspace", tmp_path / "county")
+    assert ran.status == 2
 
 
 @pytest.mark.parametrize("command", ["intake", "status"])

@@ -1,0 +1,188 @@
+"""A village's workbook: cover, the list to fill in, the procedure after it, and a sheet of each household to print."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+
+from fpml.lists.household import write_household
+from fpml.lists.sheets import (
+    FILL,
+    LONGEST,
+    PROTECTED,
+    About,
+    Forms,
+    for_print,
+    let_dates,
+    let_fill_in,
+    lines_needed,
+    workbook,
+    write,
+    write_cover,
+    write_options,
+)
+
+TOLD = ("number", "household", "listed_by", "chance", "rules", "reasons", "eases")
+WIDTHS = {
+    "number": 5, "household": 17, "listed_by": 9, "chance": 9, "rules": 27, "reasons": 36, "eases": 20,
+    "verified": 10, "cause": 12, "income_check": 11, "measures": 14, "visitor": 9, "date": 11, "remark": 15,
+    "token": 13,
+}  # fmt: skip
+LINE, HEADER = 16.5, 48
+
+
+@dataclass(frozen=True)
+class Line:
+    """One household of a village's list. `row`: its place in the county's list; `cells`: what is told of it."""
+
+    row: int
+    household: str
+    token: str
+    listed_by: str
+    cells: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class VillageList:
+    """A village's part of a list. `code`: '' for households whose village is not known."""
+
+    code: str
+    name: str
+    township: str
+    lines: tuple[Line, ...]
+
+
+def write_village(village: VillageList, about: About, path: Path) -> None:
+    """Writes a village's workbook: nothing about anybody of another village stands in it."""
+    title = f"{about.word('village_title')} {village.name}"
+    with workbook(path, title, about.as_of) as book:
+        forms = Forms(book)
+        write_cover(
+            book.add_worksheet(about.word("cover")),
+            forms,
+            title,
+            _cover(village, about),
+            about.word("simulated") if about.simulated else "",
+        )
+        places = _Sheets(book, forms, about)
+        places.write_list(village)
+        places.write_procedure(village)
+        for n, line in enumerate(village.lines, start=1):
+            write_household(book.add_worksheet(f"{n:03d}"), forms, about, village.name, (n, line))
+        places.finish()
+
+
+def _cover(village: VillageList, about: About) -> list[tuple[str, object]]:
+    by = {k: sum(line.listed_by == k for line in village.lines) for k in about.lines}
+    sheets = {"how_2": about.word("households"), "how_4": about.word("procedure")}
+    how = "\n".join(about.word(f"how_{n}", sheet=sheets.get(f"how_{n}", "")) for n in range(1, 6))
+    return [
+        (about.word("as_of"), f"{about.as_of}  {about.county}"),
+        (about.word("village"), village.name),
+        (about.word("due"), str(about.due) if about.due else about.word("form_none")),
+        (about.word("listed"), len(village.lines)),
+        *((f"    {about.lines[k]}", n) for k, n in by.items() if n),
+        (about.word("notice"), about.word("notice_text")),
+        (about.word("how"), how),
+        (about.word("names"), about.word("names_text")),
+        *sources_and_stamps(about),
+    ]
+
+
+def sources_and_stamps(about: About) -> list[tuple[str, object]]:
+    """What came in and what is missing, and the fingerprints of what the list was made from."""
+
+    def told(missing: bool) -> str:
+        """The departments that are, or are not, missing."""
+        stop = "；" if about.language == "zh" else "; "
+        names = [
+            about.word("sources_share", name=s.name, months=s.months, told=s.told) if missing else s.name
+            for s in about.sources
+            if s.missing == missing and s.told is not None
+        ]
+        return stop.join(names) or about.word("nothing_missing")
+
+    known = any(s.told is not None for s in about.sources)
+    came = (about.word("sources_in"), told(False)), (about.word("sources_missing"), told(True))
+    return [
+        *(came if known else [(about.word("sources"), about.word("sources_unknown"))]),
+        (about.word("all_listed"), about.listed),
+        (about.word("list"), about.list_id),
+        *((about.word(k), v) for k, v in about.stamps.items()),
+    ]
+
+
+class _Sheets:
+    """The two sheets that are filled in."""
+
+    def __init__(self, book: xlsxwriter.Workbook, forms: Forms, about: About) -> None:
+        self.forms, self.about, self.book = forms, about, book
+        self.list = book.add_worksheet(about.word("households"))
+        self.steps = book.add_worksheet(about.word("procedure"))
+        self.list.activate()
+
+    def write_list(self, village: VillageList) -> None:
+        """The households, what is told of each, and the cells to fill in; the token stands last, the code first."""
+        sheet, about, forms = self.list, self.about, self.forms
+        columns = {name: n for n, name in enumerate((*TOLD, *FILL, "token"))}
+        for name, at in columns.items():
+            heading = about.word(name, months=about.months) if name == "chance" else about.word(name)
+            sheet.write_string(0, at, heading, forms.fill_head if name in FILL else forms.head)
+            sheet.set_column(at, at, WIDTHS[name])
+        sheet.set_row(0, HEADER)
+        for at, line in enumerate(village.lines, start=1):
+            self._write_line(at, line, columns)
+        last = max(1, len(village.lines))
+        self._places = write_options(self.book, about)
+        let_fill_in(sheet, (1, last), columns, about, self._places)
+        sheet.freeze_panes(1, 2)
+        sheet.autofilter(0, 0, last, len(columns) - 1)
+        sheet.repeat_rows(0)
+        for_print(sheet, landscape=True)
+        sheet.protect(options=PROTECTED)
+
+    def _write_line(self, at: int, line: Line, columns: dict[str, int]) -> None:
+        sheet, forms = self.list, self.forms
+        most = 2
+        told = {"number": at, "household": line.household, "token": line.token, **line.cells}
+        look = {"number": forms.middle, "chance": forms.share, "token": forms.code}
+        for name, column in columns.items():
+            if name in FILL:
+                sheet.write_blank(at, column, None, forms.open_date if name == "date" else forms.open)
+                continue
+            value = told.get(name)
+            write(sheet, at, column, value, look.get(name, forms.told))
+            if isinstance(value, str):
+                most = max(most, lines_needed(value, WIDTHS[name]))
+        sheet.set_row(at, min(400, LINE * most + 3))
+
+    def write_procedure(self, village: VillageList) -> None:
+        """The steps after the visit: a day to be written for each household and step."""
+        sheet, about, forms = self.steps, self.about, self.forms
+        steps = about.visiting.told_steps()
+        heads = [about.word("number"), about.word("household")]
+        heads += [about.visiting.steps[s].name.said(about.language) for s in steps]
+        for at, head in enumerate((*heads, about.word("token"))):
+            sheet.write_string(0, at, head, forms.head if at < 2 or at == len(heads) else forms.fill_head)
+            sheet.set_column(at, at, (5, 20)[at] if at < 2 else 46 if at == len(heads) else 14)
+        sheet.set_row(0, 32)
+        for at, line in enumerate(village.lines, start=1):
+            write(sheet, at, 0, at, forms.middle)
+            write(sheet, at, 1, line.household, forms.told)
+            for column in range(2, len(heads)):
+                sheet.write_blank(at, column, None, forms.open_date)
+            write(sheet, at, len(heads), line.token, forms.code)
+        last = max(1, len(village.lines))
+        let_dates(sheet, (1, last), range(2, len(heads)), about)
+        sheet.freeze_panes(1, 2)
+        sheet.repeat_rows(0)
+        for_print(sheet, landscape=True)
+        sheet.protect(options=PROTECTED)
+
+    def finish(self) -> None:
+        """The list is the sheet that stands open."""
+        self.list.set_first_sheet()
+
+
+__all__ = ["LONGEST", "Line", "VillageList", "sources_and_stamps", "write_village"]
