@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make demo    a small simulated county: sets up, trains, runs a month, says where the lists lie"
 	@echo "make test    lint, types, layers, tests"
-	@echo "make panel PANEL=DIR    the Argentine household panel, to a ranked list and through its scorer"
+	@echo "make panel PANEL=DIR    the Argentine household panel, to a ranked list and through its scorer (REFITS=1: refitted each quarter too)"
 	@echo "make bench   small benchmarks     make lock    renew the pinned versions in constraints.txt"
 
 setup: $(READY)
@@ -39,7 +39,7 @@ pytest: setup
 
 panel: setup
 	@test -n "$(PANEL)" || { echo "Say where the panel lies: make panel PANEL=DIR"; exit 2; }
-	@$(BIN)/python examples/argentina/panel.py "$(PANEL)"
+	@$(BIN)/python examples/argentina/panel.py "$(PANEL)" $(if $(REFITS),--refits)
 
 bench: setup
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

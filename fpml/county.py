@@ -18,24 +18,30 @@ from fpml.backtests import Backtest
 from fpml.catalogue import Catalogue, Language, Proposal, load
 from fpml.dates import AsOf, as_ofs_between, month_of
 from fpml.errors import NotYetError, UsageError, did_you_mean
-from fpml.features import COLUMNS, KEY, Asked, histories, matrix, records_behind
+from fpml.features import COLUMNS, KEY, Asked, histories, matrix, records_behind, told_later
 from fpml.households import LINKED_FORMAT, Linked, cohort, linked
 from fpml.inbox import Inbox
 from fpml.intake import Receipt
 from fpml.ledger import Ledger, shard_of
 from fpml.lookback import MONTHS, TIMES, Lookback
+from fpml.measure.backtest import taught
 from fpml.outcomes import told_by
 from fpml.progress import Progress, silent
 from fpml.review import Review, Study, WhatIf, asking, written
 from fpml.risk import (
+    Ahead,
+    Budget,
     LearningRows,
     ModelDefinition,
     RiskModel,
+    Tuned,
     contributions,
     fit,
     load_definition,
     sampled,
+    tune,
     with_features,
+    write_trees,
 )
 from fpml.rolling import Rolling
 from fpml.rules import hits
@@ -43,6 +49,7 @@ from fpml.simulate import Foresight, Places, Plan, Style, begin, foresee, simula
 from fpml.verify import Visits
 from fpml.visits import VisitReceipt
 from fpml.workspace import DEFAULT_POLICY, Workspace, find, signing_key
+from fpml.worth import Parts, Worth
 
 # Of so many rows and more, what the last call left in memory is given back to the system before the next.
 LARGE = 10_000_000
@@ -135,12 +142,16 @@ class County:
         return frame
 
     def histories(
-        self, *as_ofs: str | AsOf, names: Sequence[str] | None = None, rows: pa.Table | None = None
+        self,
+        *as_ofs: str | AsOf,
+        names: Sequence[str] | None = None,
+        rows: pa.Table | None = None,
+        late: Collection[str] = (),
     ) -> pa.Table:
         """One row per watched household and as-of, with every feature; see `fpml.features`.
 
-        `names`: only these features; `rows`: only these household_id and as_of (a sample to learn from). What is asked
-        for whole is kept for the next call.
+        `names`: only these features; `rows`: only these household_id and as_of (a sample to learn from); `late`: as if
+        these departments had told of everything a month later. What is asked for whole is kept for the next call.
         """
         months = tuple(sorted({AsOf.parse(a) for a in as_ofs}))
         if not months:
@@ -150,21 +161,23 @@ class County:
         if months[-1] > reached:
             raise NotYetError(f"as-of {months[-1]}", f"the ledger reaches {reached}", "Take in later deliveries first.")
         key = (ledger.content, self.catalogue.fingerprint, months)
-        if key in self._built and names is None and rows is None:
+        whole = names is None and rows is None and not late
+        if whole and key in self._built:
             return self._built[key]
         if ledger.rows > LARGE:
             engine.give_back()
         self.progress(f"histories at {len(months)} as-of{'s' if len(months) > 1 else ''}")
         asked = Asked(months, None if names is None else tuple(names), rows)
+        delayed = {n for n, i in self.catalogue.indicators.items() if i.department in late}
         table = histories(
-            lambda shard: ledger.shard(shard, COLUMNS),
+            lambda shard: told_later(ledger.shard(shard, COLUMNS), delayed),
             ledger.shards,
             self.catalogue,
             asked,
             run=engine.run,
             linked=self._linked(ledger),
         )
-        if names is None and rows is None:
+        if whole:
             self._built.clear()
             self._built[key] = table
         return table
@@ -378,6 +391,39 @@ class County:
         )
         return fitted
 
+    def disguised(self, model: str, as_of: str | AsOf) -> tuple[measure.Disguise, ...]:
+        """The features that a model trained at an as-of reads and that are its outcome in disguise, surest first."""
+        definition, origin = self.definition(model), AsOf.parse(as_of)
+        learning, horizon = self._lessons(origin)[model], self.catalogue.county.ranking(definition.outcome)
+        x, label, _ = taught(definition, learning, self.catalogue, origin, horizon)
+        names = definition.features(self.catalogue)
+        return measure.disguised(x, names, label == 1, kept=learning.sample.kept(origin))
+
+    def tune(
+        self, model: str, end: str | AsOf | None = None, *, origins: int = 3, budget: Budget, write: bool = False
+    ) -> Tuned:
+        """Tries trees' parameters on what had matured by the end (None: the last as-of): see `fpml.risk.tuning`.
+
+        Goes on with what was tried before on the same records, policy and definition. `write`: the best go into
+        models/*.yaml.
+        """
+        definition, last = self.definition(model), self.as_ofs(AsOf.parse(end) if end else None)[-1]
+        ahead = Ahead.of(definition, self.catalogue, self.as_ofs(last), end=last, origins=origins)
+        tuned = tune(
+            definition,
+            lambda: self._lessons(*ahead.origins, last)[model],
+            self.catalogue,
+            ahead,
+            study=self.workspace.studies / f"{model}.sqlite",
+            known=f"{self.ledger.content} {self.catalogue.fingerprint}",
+            budget=budget,
+            run=engine.run,
+            progress=self.progress,
+        )
+        if write:
+            write_trees(self.workspace.definitions / f"{model}.yaml", tuned)
+        return tuned
+
     def models(self, as_of: str | AsOf) -> dict[str, RiskModel]:
         """For each outcome that has one, the model trained last that could have been used at the as-of."""
         origin = AsOf.parse(as_of)
@@ -497,6 +543,15 @@ class County:
         if not origins:
             raise NotYetError("backtest", f"no as-of from {first} on", f"It reaches {self.as_ofs()[-1]}.")
         return self.rolling(*models).run(origins, times=times)
+
+    def worth(self, *models: str, last: str | AsOf | None = None, origins: int = 2, times: int = 200) -> Worth:
+        """What the models' ranking owes to months of history, to each department, and to its coming in time.
+
+        Learnt at so many origins a horizon apart, the latest that have labels by `last`; see `fpml.worth`.
+        """
+        names = self._learnt_features(self.definition(m) for m in models or self.model_names())
+        parts = Parts(self.rolling(*models), lambda origin, who: self.histories(origin, names=names, late=who))
+        return parts.run(parts.origins(self.as_ofs(AsOf.parse(last) if last else None), origins), times=times)
 
     def challenge(
         self, model: str, challenger: Path, *, last: str | AsOf | None = None, times: int = 500, promote: bool = False

@@ -55,7 +55,7 @@ class Rolling:
         if not said:
             problem = "at no origin were enough falls known to learn from"
             raise NotYetError(f"backtest {origins[0]} to {origins[-1]}", problem, "Take in more months.")
-        return self._beside(said, times, warm)
+        return self.beside(said, times=times, warm=warm)
 
     def run(self, origins: Sequence[AsOf], *, times: int) -> Backtest:
         """The backtest over some origins; kept as JSON in the reports, and its figures in MLflow.
@@ -117,8 +117,8 @@ class Rolling:
             out.append(each)
         return out
 
-    def _beside(self, said: Sequence[Said], times: int, warm: int) -> Tested:
-        """What was said, beside what came."""
+    def beside(self, said: Sequence[Said], *, times: int, warm: int) -> Tested:
+        """What was said, beside what came; `warm`: see `tested`."""
         lookback = self.lookback
         origins = tuple(dict.fromkeys(s.origin for s in said))
         later = lookback.later(origins)

@@ -46,6 +46,11 @@ class Workspace:
         return self.root / "models" / "artefacts"
 
     @property
+    def studies(self) -> Path:
+        """What tuning has tried, one SQLite file for each model; counts and parameters alone."""
+        return self.root / "data" / "tuning"
+
+    @property
     def ledger(self) -> Path:
         """The ledger's Delta table."""
         return self.root / "data" / "ledger"

@@ -1,7 +1,8 @@
-"""`make panel PANEL=DIR`: the real household panel to a ranked list, to predictions.parquet, and through its scorer.
+"""`make panel PANEL=DIR [REFITS=1]`: the real household panel to a ranked list, predictions.parquet, and its scorer.
 
 The fixed split is kept: the models that are scored learnt only from labels known by June 2018, and from no household of
-a test row. The list for the last quarter comes from models that learnt all that was known by December 2019.
+a test row. Whether the county is still the one they learnt from is said beside (the shift alarm), with REFITS what a
+refit at each quarter comes to. The list for the last quarter comes from models that learnt all that was known by then.
 """
 
 import hashlib
@@ -104,16 +105,39 @@ def predict(county: County, model: RiskModel, rows: pd.DataFrame) -> npt.NDArray
 
 def apart(rows: pd.DataFrame, title: str) -> Table:
     """Skill and calibration of one set of test rows, at each horizon, with intervals that draw whole cities."""
-    told = Table("months", "rows", "base rate", "AUC", "average precision", "expected/observed", title=title)
+    heads = ("months", "rows", "base rate", "AUC", "average precision", "Brier", "expected/observed")
+    told = Table(*heads, title=title)
     for horizon, d in rows.groupby("horizon"):
         y, p = d["poor_then"].to_numpy(np.int64), d["probability"].to_numpy()
         city = d["agglomeration"].to_numpy(np.int64)
         figures = [
             measure.interval(lambda r, f=f, y=y, p=p: f(y[r], p[r]), city, times=200)  # type: ignore[misc]
-            for f in (measure.auc, measure.average_precision, measure.expected_over_observed)
+            for f in (measure.auc, measure.average_precision, measure.brier, measure.expected_over_observed)
         ]
         told.add_row(str(MONTHS[int(str(horizon))]), f"{len(d):,}", f"{y.mean():.4f}", *map(str, figures))
     return told
+
+
+def shifts(learnt: pd.DataFrame, rows: pd.DataFrame) -> dict[int, measure.Shift]:
+    """The shift alarm at each horizon (months): the rows learnt from against the rows scored, cities drawn whole."""
+    cities, told = sorted({*learnt["agglomeration"], *rows["agglomeration"]}), {}
+    draws = measure.Draws.of(len(cities), times=500)
+    for horizon, now in rows.groupby("horizon"):
+        then = learnt[learnt["horizon"] == horizon]
+        before = measure.Seen(then["poor_then"].to_numpy(bool), np.searchsorted(cities, then["agglomeration"]))
+        fell, city = now["poor_then"].to_numpy(bool), np.searchsorted(cities, now["agglomeration"])
+        forecast = measure.Forecast(now["probability"].to_numpy(), fell, city)
+        told[MONTHS[int(str(horizon))]] = measure.shifted(before, forecast, draws)
+    return told
+
+
+def refitted(county: County, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with probabilities of models refitted at each of their quarters, on all that was known by then."""
+    parts = []
+    for quarter, asked in rows.groupby("quarter"):
+        model = county.train("new_poverty", as_of(str(quarter)))
+        parts.append(asked.assign(probability=predict(county, model, asked)))
+    return pd.concat(parts)
 
 
 def same_head(county: County, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -137,8 +161,8 @@ def _heads(county: County, at: AsOf) -> pd.DataFrame:
     return pd.DataFrame(head, index=pd.Index(histories["household_id"].to_pandas()))
 
 
-def run(panel: Path, where: Path) -> None:
-    """Walks the whole line and prints what it is worth."""
+def run(panel: Path, where: Path, *, refits: bool) -> None:
+    """Walks the whole line and prints what it is worth; `refits`: of refitted models too."""
     stages = Stages()
     target = panel / "targets.parquet"
     if not target.is_file():
@@ -153,7 +177,8 @@ def run(panel: Path, where: Path) -> None:
         counted.append(county.histories(*county.as_ofs()).num_rows)
 
     columns = ["household_id", "quarter", "horizon", "agglomeration", "poor_now", "poor_before", "poor_then", "split"]
-    rows = pd.read_parquet(target, columns=columns).query("split == 'test' and poor_now == 0").reset_index(drop=True)
+    whole = pd.read_parquet(target, columns=columns).query("poor_now == 0")
+    learnt, rows = (whole[whole["split"] == side].reset_index(drop=True) for side in ("train", "test"))
     sides = pd.read_parquet(target, columns=["household_id", "split"])
     unseen = frozenset(sides.query("split == 'test'")["household_id"])
     scored = {}
@@ -167,6 +192,11 @@ def run(panel: Path, where: Path) -> None:
     path = where / "predictions.parquet"
     rows[["household_id", "quarter", "horizon", "probability"]].to_parquet(path, index=False)
 
+    forecasts = {"learnt by June 2018": rows}
+    if refits:
+        with stages.stage("new_poverty: refitted at each quarter (rows: scored)") as counted:
+            forecasts["refitted at each quarter on all that was known then"] = refitted(county, rows)
+            counted.append(len(rows))
     for name in ("new_poverty", "relapse"):
         with stages.stage(f"{name}: learnt from all that was known by {LAST}") as counted:
             counted.append(county.train(name, LAST).learnt.rows)
@@ -175,7 +205,12 @@ def run(panel: Path, where: Path) -> None:
         counted.append(county.at(LAST).num_rows)
     with stages.stage("scorer"):
         subprocess.run([sys.executable, str(panel / "score.py"), str(path)], check=True)
+    for said, forecast in forecasts.items():
+        for months, shift in shifts(learnt, forecast).items():
+            OUT.print(f"{months} months, {said}: {shift}", highlight=False)
     with stages.stage("intervals of what has no bar") as counted:
+        for said, forecast in forecasts.items():
+            OUT.print(apart(forecast, f"Newly poor, {said}"))
         relapse = rows[rows["poor_before"] == 1].copy()
         relapse["probability"] = predict(county, scored["relapse"], relapse)
         OUT.print(apart(relapse, "Poor again (relapse): poor at an earlier interview, not now"))
@@ -202,6 +237,7 @@ def interviewed_before(county: County, rows: pd.DataFrame) -> npt.NDArray[np.boo
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    asked = [a for a in sys.argv[1:] if a != "--refits"]
+    if len(asked) != 1:
         sys.exit(__doc__)
-    run(Path(sys.argv[1]).resolve(), WHERE)
+    run(Path(asked[0]).resolve(), WHERE, refits="--refits" in sys.argv)

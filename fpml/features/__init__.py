@@ -2,6 +2,7 @@
 
 from fpml.features.behind import Behind, records_behind
 from fpml.features.build import KEY, Asked, Run, as_of_months, histories, matrix, natural, one_by_one
+from fpml.features.late import told_later
 from fpml.features.reach import Reach
 from fpml.features.records import COLUMNS, Records, from_ledger
 
@@ -20,4 +21,5 @@ __all__ = [
     "natural",
     "one_by_one",
     "records_behind",
+    "told_later",
 ]

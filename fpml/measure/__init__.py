@@ -12,6 +12,7 @@ from fpml.measure.calibration import (
     difference,
     incoherent,
 )
+from fpml.measure.disguise import Disguise, disguised
 from fpml.measure.lead import Draws, Outcome, judged, judged_at
 from fpml.measure.leakage import Verdict
 from fpml.measure.metrics import (
@@ -28,6 +29,7 @@ from fpml.measure.metrics import (
     visited,
 )
 from fpml.measure.panel import Events, Panel, needed
+from fpml.measure.shift import Seen, Shift, shifted
 from fpml.measure.skill import Judged
 from fpml.measure.visits import PEACE, Ground, Method, Queue
 
@@ -37,6 +39,7 @@ __all__ = [
     "Calibration",
     "Curve",
     "Decomposition",
+    "Disguise",
     "Draws",
     "Events",
     "Falls",
@@ -51,6 +54,8 @@ __all__ = [
     "Panel",
     "Queue",
     "Said",
+    "Seen",
+    "Shift",
     "Verdict",
     "Watch",
     "auc",
@@ -63,6 +68,7 @@ __all__ = [
     "curve",
     "decomposition",
     "difference",
+    "disguised",
     "draws",
     "expected_over_observed",
     "found",
@@ -73,6 +79,7 @@ __all__ = [
     "kept",
     "needed",
     "precision",
+    "shifted",
     "visited",
     "watched",
 ]  # fmt: skip

@@ -101,25 +101,25 @@ class Learners:
     ) -> "Learners":
         """All methods, each from what had matured by the origin; raises NotYetError with too few known falls."""
         model = fit(definition, learning, catalogue, origin=origin, run=run)
-        taught = {h: _taught(definition, learning, catalogue, origin, h) for h in model.horizons}
+        shown = {h: taught(definition, learning, catalogue, origin, h) for h in model.horizons}
 
         def linear(h: int) -> baselines.Predict:
             # A part of the negatives is enough for it, and it takes its time.
-            x, y, _ = _taught(definition, learning, catalogue, origin, h, dealt=True)
+            x, y, _ = taught(definition, learning, catalogue, origin, h, dealt=True)
             return baselines.logistic_regression(x, y, kept=learning.sample.share_dealt(origin))
 
         def boosted(h: int) -> baselines.Predict:
-            x, y, _ = taught[h]
+            x, y, _ = shown[h]
             return baselines.plain_lightgbm(x, y, seed=definition.seed, kept=learning.sample.kept(origin))
 
-        x, y, weight = taught[catalogue.county.ranking(definition.outcome)]
+        x, y, weight = shown[catalogue.county.ranking(definition.outcome)]
         rows = _rows(learning, origin, catalogue.county.ranking(definition.outcome))
         homes = village(learning.histories.take(pa.array(learning.at[rows])), catalogue)
         below = catalogue.county.below_already
         return cls(
             model,
-            dict(zip(taught, run(linear, taught), strict=True)),
-            dict(zip(taught, run(boosted, taught), strict=True)),
+            dict(zip(shown, run(linear, shown), strict=True)),
+            dict(zip(shown, run(boosted, shown), strict=True)),
             baselines.village_mean(homes, y, weight),
             baselines.best_column(x, y, weight),
             below.feature,
@@ -160,7 +160,7 @@ def _rows(learning: LearningRows, origin: AsOf, horizon: int, *, dealt: bool = F
     return rows[learning.sample.at_risk[rows]]
 
 
-def _taught(
+def taught(
     definition: ModelDefinition,
     learning: LearningRows,
     catalogue: Catalogue,

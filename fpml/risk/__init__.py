@@ -5,8 +5,10 @@ from fpml.risk.definition import ModelDefinition, load_definition
 from fpml.risk.explain import Contributions, contributions
 from fpml.risk.learning import LearningRows, Sample, sampled, with_features
 from fpml.risk.model import Learnt, RiskModel, fit
+from fpml.risk.tuning import Ahead, Budget, Trial, Tuned, tune, write_trees
 
 __all__ = [
-    "Calibration", "Contributions", "LearningRows", "Learnt", "ModelDefinition", "RiskModel", "Sample", "contributions",
-    "fit", "fit_calibration", "load_definition", "rearranged", "sampled", "with_features",
+    "Ahead", "Budget", "Calibration", "Contributions", "LearningRows", "Learnt", "ModelDefinition", "RiskModel",
+    "Sample", "Trial", "Tuned", "contributions", "fit", "fit_calibration", "load_definition", "rearranged", "sampled",
+    "tune", "with_features", "write_trees",
 ]  # fmt: skip

@@ -25,12 +25,23 @@ class Trees(Policy):
     patience: int = Field(ge=1)
 
 
+class Beside(Policy):
+    """A logistic regression beside the trees: its share of the log-odds, and the features that it may bend.
+
+    See `fpml.risk.linear`.
+    """
+
+    share: float = Field(gt=0, lt=1)
+    bent: tuple[str, ...] = ()
+
+
 class ModelDefinition(Policy):
     """One model: an outcome, the horizons it learns from (stacked, months), and its trees.
 
     `learn_rows: known` learns from every household whose state was known, those already below the line included, with
     that state as a feature; scores and calibration are only ever of those at risk. `negatives`: of so many
     household-months without a fall it learns, chosen by chance (see `fpml.risk.learning`); of all where it is left out.
+    `repeats`: how often households are dealt into folds, each time anew; scores are the mean of all folds' trees.
     """
 
     outcome: str
@@ -39,8 +50,10 @@ class ModelDefinition(Policy):
     leave_out: tuple[str, ...] = ()
     negatives: int | None = Field(default=None, ge=1000)
     folds: int = Field(default=5, ge=2, le=20)
+    repeats: int = Field(default=1, ge=1, le=20)
     seed: int = Field(ge=0)
     trees: Trees
+    linear: Beside | None = None
 
     def features(self, catalogue: Catalogue) -> tuple[str, ...]:
         """The features that the model reads, in the catalogue's order."""
@@ -61,6 +74,10 @@ def load_definition(path: Path, catalogue: Catalogue) -> ModelDefinition:
     if missing:
         fault = Fault(where + "learn_horizons", f"horizon {min(missing)} is scored and not learnt", "Add it.")
         raise PolicyError([fault])
+    for name in definition.linear.bent if definition.linear else ():
+        if name not in definition.features(catalogue):
+            remedy = did_you_mean(name, definition.features(catalogue))
+            raise PolicyError([Fault(where + "linear.bent", f"`{name}` is no feature of the model", remedy)])
     if not definition.features(catalogue):
         raise PolicyError([Fault(where + "leave_out", "no feature is left", "Leave fewer out.")])
     return definition

@@ -23,6 +23,7 @@ from fpml.features import Run, matrix, one_by_one
 from fpml.risk.calibrate import Calibration, fit_calibration
 from fpml.risk.definition import ModelDefinition
 from fpml.risk.learning import LearningRows, households_hashed
+from fpml.risk.linear import Linear
 from fpml.risk.trees import Trees
 
 try:
@@ -53,7 +54,8 @@ class Learnt:
 class RiskModel:
     """A fitted model: the mean of its boosters' log-odds and an offset, calibrated for each horizon that had falls.
 
-    `kept`: which share of the household-months without a fall it was shown.
+    `kept`: which share of the household-months without a fall it was shown. `linear`: regressions beside the trees, by
+    horizon; their mean makes up `share` of the log-odds.
     """
 
     outcome: str
@@ -63,6 +65,8 @@ class RiskModel:
     learnt: Learnt
     meaning: str
     kept: float = 1.0
+    linear: Mapping[int, Sequence[Linear]] = field(default_factory=dict, repr=False)
+    share: float = 0.0
 
     @property
     def offset(self) -> float:
@@ -72,7 +76,9 @@ class RiskModel:
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits of everything that decides a score."""
-        content = json.dumps([self.outcome, self.features, self.boosters, _as_json(self.calibrations), self.kept])
+        beside = [self._beside(), self.share] if self.linear else []
+        about = [self.outcome, self.features, self.boosters, _as_json(self.calibrations), self.kept, *beside]
+        content = json.dumps(about)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @cached_property
@@ -87,17 +93,32 @@ class RiskModel:
 
     def raw(self, x: Matrix, horizon: int) -> Floats:
         """The raw log-odds of a fall at a horizon for each row of the matrix."""
-        return np.asarray(self.trees.raw(x, [horizon])[:, 0] + self.offset)
+        return self._raw(x, [horizon])[:, 0]
+
+    def _raw(self, x: Matrix, horizons: Sequence[int]) -> Floats:
+        """The raw log-odds: (rows, horizons)."""
+        told = self.trees.raw(x, horizons)
+        if self.linear:
+            beside = np.column_stack([np.mean([n.raw(x) for n in self.linear[h]], axis=0) for h in horizons])
+            told = (1 - self.share) * told + self.share * beside
+        return np.asarray(told + self.offset)
 
     def contributions(self, x: Matrix, horizon: int) -> tuple[Floats, Floats]:
         """Exact TreeSHAP: each feature's contribution (rows, features) and the base (rows); they sum to `raw`.
 
-        The horizon is the same for every row, so its contribution belongs to the base, and so does the offset.
+        The horizon is the same for every row, so its contribution belongs to the base, and so does the offset. What a
+        regression beside adds is each term's weight times its distance from the mean.
         """
         stacked = _with_horizon(x, horizon)
         each = [np.asarray(b.predict(stacked, pred_contrib=True), np.float64) for b in self._loaded()]
         mean = np.sum(each, axis=0) / len(each)
-        return mean[:, : len(self.features)], mean[:, len(self.features) :].sum(axis=1) + self.offset
+        added, base = mean[:, : len(self.features)], mean[:, len(self.features) :].sum(axis=1)
+        if self.linear:
+            beside = np.mean([n.contributions(x) for n in self.linear[horizon]], axis=0)
+            start = float(np.mean([n.intercept for n in self.linear[horizon]]))
+            added = (1 - self.share) * added + self.share * beside
+            base = (1 - self.share) * base + self.share * start
+        return added, base + self.offset
 
     def probability(self, x: Matrix, horizon: int) -> Floats:
         """The calibrated probability of a fall at a horizon for each row of the matrix."""
@@ -105,8 +126,11 @@ class RiskModel:
 
     def probabilities(self, x: Matrix) -> Floats:
         """The calibrated probabilities at every horizon: (rows, horizons). They may decrease here and there."""
-        raw = self.trees.raw(x, self.horizons) + self.offset
+        raw = self._raw(x, self.horizons)
         return np.column_stack([self.calibrations[h](raw[:, j]) for j, h in enumerate(self.horizons)])
+
+    def _beside(self) -> dict[str, list[dict[str, object]]]:
+        return {str(h): [n.as_json() for n in of] for h, of in sorted(self.linear.items())}
 
     def _loaded(self) -> list[lgb.Booster]:
         return [lgb.Booster(model_str=text) for text in self.boosters]
@@ -123,6 +147,8 @@ class RiskModel:
             "boosters": len(self.boosters),
             "calibrations": _as_json(self.calibrations),
             "kept": self.kept,
+            "linear": self._beside(),
+            "share": self.share,
             "learnt": vars(self.learnt),
             "meaning": self.meaning,
             "fingerprint": self.fingerprint,
@@ -144,7 +170,8 @@ class RiskModel:
             )
             learnt = Learnt(**card["learnt"])
             calibrations = {int(h): Calibration(**c) for h, c in card["calibrations"].items()}
-            about = card["meaning"], float(card["kept"])
+            beside = {int(h): tuple(map(Linear.from_json, of)) for h, of in card.get("linear", {}).items()}
+            about = card["meaning"], float(card["kept"]), beside, float(card.get("share", 0))
             model = cls(card["outcome"], tuple(card["features"]), texts, calibrations, learnt, *about)
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise InputError(f"model {folder.name}", f"damaged ({type(e).__name__})", "Train it again.") from None
@@ -167,8 +194,14 @@ def fit(
     `without`: households that must not be learnt from; `run` applies a function to parts, here to the folds, on threads
     or one by one. Raises NotYetError with too few known falls.
     """
-    names = definition.features(catalogue)
-    shown = Shown.of(definition, learning, names, catalogue, origin=origin, without=without)
+    shown = Shown.of(definition, learning, catalogue, origin=origin, without=without)
+    return learn(definition, shown, catalogue, origin=origin, run=run)
+
+
+def learn(
+    definition: ModelDefinition, shown: "Shown", catalogue: Catalogue, *, origin: AsOf, run: Run = one_by_one
+) -> RiskModel:
+    """The model of the rows that are shown: see `fit`. Other trees can so be tried on the same rows."""
     horizons = catalogue.county.outcomes[definition.outcome].horizons
     events = {h: int(shown.label[shown.judged(h)].sum()) for h in definition.learn_horizons}
     if sum(events.values()) < LEAST_POSITIVE or not events[catalogue.county.ranking(definition.outcome)]:
@@ -177,25 +210,36 @@ def fit(
             f"{sum(events.values())} labels that are known falls by {origin} (at least {LEAST_POSITIVE} are needed)",
             "Take in more months, or train at a later as-of.",
         )
-    grown = run(partial(_grow, definition, shown), range(definition.folds))
+    deals = [(r, k) for r in range(definition.repeats) for k in range(definition.folds)]
+    grown = run(partial(_grow, definition, shown), deals)
     best = _best([g.losses for g in grown])
     boosters = [g.cut(best) for g in grown]
-    out_of_fold = np.empty(shown.label.size)
-    for k, booster in enumerate(boosters):
-        held = shown.fold == k
-        out_of_fold[held] = np.asarray(booster.predict(shown.x[held], raw_score=True)) + math.log(shown.kept)
+    scored = tuple(h for h in horizons if events[h])
+    bent = _bent(definition, catalogue)
+    linear = run(partial(_regressed, shown, scored, bent), deals) if definition.linear else []
+    share = definition.linear.share if definition.linear else 0.0
+    out_of_fold = np.full(shown.label.size, math.log(shown.kept))
+    for i, (r, k) in enumerate(deals):
+        held = shown.fold[r] == k
+        told = np.asarray(boosters[i].predict(shown.x[held], raw_score=True))
+        out_of_fold[held] += (1 - share) * told / definition.repeats
+        for h, beside in linear[i].items() if linear else ():
+            rows = np.flatnonzero(held & (shown.horizon == h))
+            out_of_fold[rows] += share * beside.raw(shown.x[rows, :-1]) / definition.repeats
     calibrations = {
         h: fit_calibration(out_of_fold[rows], shown.label[rows], shown.weight[rows])
-        for h, rows in ((h, shown.judged(h)) for h in horizons if events[h])
+        for h, rows in ((h, shown.judged(h)) for h in scored)
     }
     return RiskModel(
         outcome=definition.outcome,
-        features=names,
+        features=definition.features(catalogue),
         boosters=tuple(b.model_to_string() for b in boosters),
         calibrations=calibrations,
         learnt=Learnt(str(origin), int(shown.label.size), sum(events.values()), shown.households, best),
         meaning=catalogue.meaning,
         kept=shown.kept,
+        linear={h: tuple(of[h] for of in linear) for h in scored} if linear else {},
+        share=share,
     )
 
 
@@ -203,7 +247,8 @@ def fit(
 class Shown:
     """What trees are fitted on: the matrix (horizon last), one row for each household-month and horizon.
 
-    `weight`: how many household-months at risk a row stands for where skill is judged; `fold`: which fold it is in.
+    `weight`: how many household-months at risk a row stands for where skill is judged; `fold`: which fold it is in, one
+    row a repeat.
     """
 
     x: Matrix
@@ -220,14 +265,13 @@ class Shown:
         cls,
         definition: ModelDefinition,
         learning: LearningRows,
-        names: tuple[str, ...],
         catalogue: Catalogue,
         *,
         origin: AsOf,
-        without: Collection[str],
+        without: Collection[str] = (),
     ) -> "Shown":
         """The rows that could have been shown at an origin, of all horizons that are learnt, one after the other."""
-        sample = learning.sample
+        sample, names = learning.sample, definition.features(catalogue)
         spared = np.asarray(pc.is_in(sample.rows["household_id"], value_set=pa.array(sorted(without), pa.string())))
         chosen = {h: r[~spared[r]] for h, r in ((h, sample.dealt(h, origin)) for h in definition.learn_horizons)}
         rows = np.concatenate(list(chosen.values()))
@@ -236,10 +280,11 @@ class Shown:
         x = np.empty((rows.size, len(names) + 1), np.float32)
         matrix(learning.histories, names, catalogue, rows=learning.at[rows], out=x[:, :-1])
         x[:, -1] = horizon
-        number = households_hashed(sample.rows, octets=4).astype(np.int64)[rows]
+        salts = [b"", *(str(r).encode() for r in range(1, definition.repeats))]
+        number = np.stack([households_hashed(sample.rows, octets=4, salt=s).astype(np.int64)[rows] for s in salts])
         kept = sample.share_dealt(origin)
         weight = np.where(label == 1, 1.0, 1 / kept)
-        households = int(np.unique(number).size)
+        households = int(np.unique(number[0]).size)
         return cls(x, label, horizon, sample.at_risk[rows], weight, number % definition.folds, households, kept)
 
     def judged(self, horizon: int) -> npt.NDArray[np.int64]:
@@ -262,15 +307,32 @@ class Grown:
         return lgb.Booster(model_str=self.booster.model_to_string(num_iteration=rounds))
 
 
+def _bent(definition: ModelDefinition, catalogue: Catalogue) -> tuple[int, ...]:
+    """The columns that the regression beside the trees may bend."""
+    names = definition.features(catalogue)
+    return tuple(names.index(n) for n in definition.linear.bent) if definition.linear else ()
+
+
+def _regressed(shown: Shown, horizons: Sequence[int], bent: Sequence[int], deal: tuple[int, int]) -> dict[int, Linear]:
+    """The regressions of the households outside a fold, one a horizon that is scored."""
+    r, k = deal
+    learn = {h: np.flatnonzero((shown.fold[r] != k) & (shown.horizon == h)) for h in horizons}
+    return {h: Linear.fit(shown.x[rows, :-1], shown.label[rows], bent) for h, rows in learn.items()}
+
+
 def _best(losses: Sequence[Floats]) -> int:
     """After how many rounds all folds together are told best: one fold has too few falls to say."""
     rounds = min(of.size for of in losses)
     return int(np.argmin(np.sum([of[:rounds] for of in losses], axis=0))) + 1
 
 
-def _grow(definition: ModelDefinition, shown: Shown, k: int) -> Grown:
-    """Trees fitted on the other folds' households, until those of the fold are told no better for some rounds."""
-    trees = definition.trees
+def _grow(definition: ModelDefinition, shown: Shown, deal: tuple[int, int]) -> Grown:
+    """Trees fitted on the other folds' households, until those of the fold are told no better for some rounds.
+
+    `deal`: which repeat, and which fold of it.
+    """
+    trees, (r, k) = definition.trees, deal
+    fold = shown.fold[r]
     parameters = {
         "objective": "binary",
         "metric": "binary_logloss",
@@ -281,14 +343,14 @@ def _grow(definition: ModelDefinition, shown: Shown, k: int) -> Grown:
         "bagging_fraction": trees.bagging_fraction,
         "bagging_freq": 1,
         "lambda_l2": trees.lambda_l2,
-        "seed": definition.seed + k,
+        "seed": definition.seed + r * definition.folds + k,
         # Folds are fitted side by side instead: threads within one wait for each other at every split.
         "num_threads": 1,
         "deterministic": True,
         "force_col_wise": True,
         "verbosity": -1,
     }
-    learn, held = shown.fold != k, (shown.fold == k) & shown.at_risk
+    learn, held = fold != k, (fold == k) & shown.at_risk
     train = lgb.Dataset(shown.x[learn], shown.label[learn], free_raw_data=True)
     # Judged as the whole county would be: with the offset, each negative for all that it stands for.
     valid = lgb.Dataset(

@@ -4,7 +4,9 @@ import shutil
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import panel
 import prepare
 import pyarrow.compute as pc
 import pytest
@@ -114,3 +116,17 @@ def test_refusal_codes_never_become_incomes(county: fpml.County) -> None:
 
 def test_at_least_forty_indicators_are_told(county: fpml.County) -> None:
     assert len(county.catalogue.indicators) >= 40
+
+
+def test_the_season_is_told_to_the_model(county: fpml.County) -> None:
+    assert set(told(county, "2017-06", "season").values()) == {6}
+    assert "season" in county.definition("new_poverty").features(county.catalogue)
+
+
+def test_a_crisis_between_the_split_s_sides_raises_the_alarm_at_its_horizon_alone() -> None:
+    rng, rows = np.random.default_rng(0), 8_000
+    frame = pd.DataFrame({"horizon": rng.choice([1, 4], rows), "agglomeration": rng.integers(2, 34, rows)})
+    learnt = frame.assign(poor_then=rng.random(rows) < 0.1)
+    now = frame.assign(poor_then=rng.random(rows) < np.where(frame["horizon"] == 4, 0.2, 0.1), probability=0.1)
+    got = panel.shifts(learnt, now)
+    assert {months: shift.raised for months, shift in got.items()} == {3: False, 12: True}

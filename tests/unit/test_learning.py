@@ -17,6 +17,7 @@ from fpml.outcomes import Bools, labels, matured, risk_set
 from fpml.risk import ModelDefinition, RiskModel, Sample, contributions, fit, sampled, with_features
 from fpml.risk.definition import Trees
 from fpml.risk.learning import chances
+from fpml.risk.model import Shown
 
 FIRST, THEN = AsOf.parse("2023-01"), AsOf.parse("2023-02")
 HOUSEHOLDS = 40_000
@@ -171,3 +172,39 @@ def test_baselines_tell_the_risk_of_all_though_they_learn_from_a_share_of_the_ne
         assert 0.85 < told.sum() / y.sum() < 1.15
         assert uncorrected.sum() / y.sum() > 3
         assert (np.argsort(told, kind="stable") == np.argsort(uncorrected, kind="stable")).all()
+
+
+def test_repeats_deal_the_households_anew_and_hold_each_out_once_a_repeat(
+    world: tuple[Catalogue, pa.Table, Bools],
+) -> None:
+    policy, table, _ = world
+    others = tuple(n for n in policy.model_features() if n != FEATURE)
+    asked = definition(leave_out=others, repeats=3)
+    lessons = with_features(sampled(asked, table, policy, origins=[THEN]), table)
+    shown = Shown.of(asked, lessons, policy, origin=THEN)
+    assert shown.fold.shape == (3, shown.label.size)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.mean(shown.fold[one] == shown.fold[other]) == pytest.approx(0.5, abs=0.02)
+    once = Shown.of(asked.model_copy(update={"repeats": 1}), lessons, policy, origin=THEN)
+    assert np.array_equal(once.fold[0], shown.fold[0])
+    model = fit(asked, lessons, policy, origin=THEN)
+    assert len(model.boosters) == 6
+    assert len(set(model.boosters)) == 6
+
+
+def test_what_is_calibrated_on_was_never_learnt_from(world: tuple[Catalogue, pa.Table, Bools]) -> None:
+    """Labels by chance that trees can learn by heart, row by row: held out they are told no better than chance."""
+    policy, table, _ = world
+    rng = np.random.default_rng(0)
+    income = np.concatenate([np.full(HOUSEHOLDS, 2.0), np.where(rng.random(HOUSEHOLDS) < 0.3, 0.5, 2.0)])
+    number = rng.permutation(HOUSEHOLDS)
+    by_chance = table.set_column(2, "income", pa.array(income)).set_column(3, FEATURE, pa.array([*number, *number]))
+    trees = Trees(
+        learning_rate=0.5, num_leaves=500, min_data_in_leaf=1, feature_fraction=1, bagging_fraction=1, lambda_l2=0,
+        rounds=3, patience=3,
+    )  # fmt: skip
+    others = tuple(n for n in policy.model_features() if n != FEATURE)
+    asked = definition(leave_out=others, repeats=2, trees=trees)
+    model = fit(asked, with_features(sampled(asked, by_chance, policy, origins=[THEN]), by_chance), policy, origin=THEN)
+    # Learnt from its own rows the slope would be near 1 or above it.
+    assert model.calibrations[1].slope < 0.3
