@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check pytest panel bench lock clean
+.PHONY: help setup demo test check pytest panel bench lock bundle clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    lint, types, layers, tests"
 	@echo "make panel PANEL=DIR    the Argentine household panel, to a ranked list and through its scorer (REFITS=1: refitted each quarter too)"
 	@echo "make bench   small benchmarks     make lock    renew the pinned versions in constraints.txt"
+	@echo "make bundle  all wheels for a machine without network, into dist/fpml-bundle.tar"
 
 setup: $(READY)
 
@@ -55,9 +56,21 @@ bench: setup
 	$(BIN)/python benchmarks/risk.py
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/review.py
+	$(BIN)/python benchmarks/month.py
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --no-emit-index-url --no-annotate --upgrade --quiet -o constraints.txt
 
+# For a machine like this one (the same Python, system and processor) that has no network: `sh install.sh` there.
+BUNDLE := dist/fpml-bundle
+bundle: setup
+	@rm -rf $(BUNDLE) $(BUNDLE).tar && mkdir -p $(BUNDLE)/wheels
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip wheel --quiet --disable-pip-version-check -c constraints.txt -w $(BUNDLE)/wheels .
+	@cp examples/office/* docs/operations.md docs/security.md $(BUNDLE)/
+	@$(BIN)/python -c 'import platform, sys; print("%d.%d %s %s" % (*sys.version_info[:2], platform.system(), platform.machine()))' > $(BUNDLE)/MADE_FOR
+	@cd $(BUNDLE) && find . -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
+	@tar -C dist -cf $(BUNDLE).tar fpml-bundle
+	@echo "$(BUNDLE).tar: copy it to the machine, unpack it there, and run: sh fpml-bundle/install.sh"
+
 clean:
-	rm -rf $(VENV) data/demo data/argentina
+	rm -rf $(VENV) data/demo data/argentina dist

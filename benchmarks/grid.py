@@ -119,6 +119,14 @@ def pd_column(names: "pd.Series[str]") -> Any:
     return pa.array(names.astype(str).to_list())
 
 
+def kept(told: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a cell: figures at the horizon that ranks lists, without the cells of calibration."""
+    out = {k: v for k, v in told.items() if k not in ("cells", "promises", "bound", "skill", "calibration")}
+    for name in ("skill", "calibration"):
+        out[name] = [r for r in told[name] if r["horizon"] == HORIZON]
+    return out
+
+
 def line(told: dict[str, Any]) -> tuple[object, ...]:
     """One cell for the table."""
     rule = next(r for r in told["rules"] if r["rule"] == "any rule that pushes")
@@ -149,7 +157,8 @@ def main() -> None:
         size = ["--full"] * a.full + ["--households", households]
         told = apart(__file__, "--part", n, *size)
         write(
-            f"grid-{n}" if a.full else f"grid-small-{n}", {"frozen": FROZEN, **told, "versions": versions("lightgbm")}
+            f"grid-{n}" if a.full else f"grid-small-{n}",
+            {"frozen": FROZEN, **kept(told), "versions": versions("lightgbm")},
         )
         rows.append(line(told))
         show(("county", "falls", "rules' visits", "found by rules", "by ours", "ours / rules", "lead", "visits needed",

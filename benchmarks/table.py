@@ -105,6 +105,43 @@ def sent_out() -> Iterator[tuple[str, str]]:
         )
 
 
+def published() -> Iterator[tuple[str, str]]:
+    """What a month took, and what is left of one that is killed."""
+    for name in ("month", "month-small"):
+        told = _read(name)
+        if m := told.get("month"):
+            parts = ", ".join(f"{stage} {s['seconds']:.1f}" for stage, s in m["stages"].items() if s["seconds"] >= 0.05)
+            size = f"{m['households'] or 0:,} households, {m['ledger_rows'] / 1e6:.0f} M records"
+            yield (
+                f"`fpml month`: {size} ({parts} s)",
+                f"{m['seconds']:.1f} s, peak {m['peak_mb'] / 1000:.1f} GB; again {m['again_seconds']:.1f} s, "
+                f"replay {m['replay_seconds']:.1f} s",
+            )
+        if k := told.get("killed"):
+            yield (
+                f"`fpml month` killed at {k['killed']} instants, a reader looking {k['looked']:,} times; run again",
+                f"half a month seen {k['half_seen']} times; same bytes {k['same_bytes'] - k['ended_before']} times",
+            )
+
+
+def over_the_grid() -> Iterator[tuple[str, str]]:
+    """Found by ours beside the rules, county by county of the frozen grid."""
+    for path in sorted(RESULTS.glob("grid-[0-9].json")):
+        told = _read(path.stem)
+        cell, rule = told["cell"], next(r for r in told["rules"] if r["rule"] == "any rule that pushes")
+        finds = f", rules tuned to {cell['rules_find']:.0f} %" if cell["rules_find"] else ""
+        rate = f"base rate {cell['base_rate']} % a year, precursors {cell['precursors']}{finds}"
+        county = f"{told['households']:,} households, {cell['profile']}, {rate}"
+        ratio = f"{rule['ratio']:.2f} [{rule['ratio_low']:.2f}, {rule['ratio_high']:.2f}]"
+        share = told["oracles"]["share_of_gain"]
+        oracle = f"; {share:.0%} of the way to the observable oracle" if share > 0 else ""
+        yield (
+            f"found at the rules' own visits (simulated: {county}, looking {cell['looking']}; {rule['falls']} falls)",
+            f"rules {rule['found']:.0%}, fpml {rule['found_ours']:.0%}, ratio {ratio}, "
+            f"{rule['lead_gain']:+.1f} months of lead{oracle}",
+        )
+
+
 def grown() -> Iterator[tuple[str, str]]:
     """What growing simulated counties took."""
     for case, g in _read("simulate").items():
@@ -123,7 +160,7 @@ def _read(name: str) -> dict[str, Any]:
 
 def main() -> None:
     """Rewrites the README between its two marks."""
-    every = (*lines(), *taken_in(), *sent_out(), *reviewed(), *grown())
+    every = (*lines(), *taken_in(), *sent_out(), *published(), *reviewed(), *over_the_grid(), *grown())
     rows = "".join(f"| {what} | {figure} |\n" for what, figure in every)
     table = f"| what | figure |\n|---|---|\n{rows}"
     before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)

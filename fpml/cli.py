@@ -14,13 +14,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from fpml import cli_visits, month, review
+from fpml import cli_batch, cli_visits, review
 from fpml.audit import COLUMNS, read_audit
 from fpml.backtests import Backtest
 from fpml.catalogue import Language, read_proposals
 from fpml.county import County, open_county
 from fpml.dates import AsOf
-from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, InputError, NotYetError, UsageError
+from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, InputError, NotYetError, UsageError, disk
 from fpml.intake import Receipt
 from fpml.lookback import MONTHS, TIMES
 from fpml.measure.skill import OURS
@@ -37,8 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 done, 2 usage, 3 bad input, 4 nothing to do yet, 5 our fault."""
     arguments = _parser().parse_args(argv)
     try:
-        with SCREEN:
-            return arguments.run(arguments) or EXIT_DONE
+        with SCREEN, disk(f"fpml {arguments.command}"), cli_batch.recorded(arguments) as status:
+            status.append(arguments.run(arguments) or EXIT_DONE)
+            return status[0]
     except FpmlError as e:
         ERRORS.print(str(e), markup=False, highlight=False, style="red")
         return e.exit_code
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Any, said: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=said, description=said, parents=[shared])
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=run, command=name)
         return sub
 
     sub = command("init", _init, "a new workspace with the default policy profile")
@@ -116,8 +117,14 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("definition", type=Path, metavar="FILE", help="the challenger, as models/*.yaml")
     sub.add_argument("--last", metavar="YYYY-MM", help="labels known by then are judged by")
     sub.add_argument("--promote", action="store_true", help="if it is, it takes the place")
-    sub = command("month", _month, "the monthly batch: intake, histories, hits, scores, reasons, list")
+    sub = command(
+        "month", _month, "the monthly batch: intake, histories, hits, scores, reasons, lists; safe to run again"
+    )
+    sub.add_argument("as_of", metavar="YYYY-MM", help="or `last`: the month before this one")
+    sub.add_argument("--review", action="store_true", help="also the review of twelve months (takes longer than all)")
+    sub = command("replay", _replay, "a published month's list again, from what was known then: equal, or not")
     sub.add_argument("as_of", metavar="YYYY-MM")
+    sub.add_argument("--edition", type=int, metavar="N", help="default: the newest")
     sub = command(
         "verify", _verify, "cadres' filled-in lists -> verifications; refused rows into a workbook to send back"
     )
@@ -136,7 +143,12 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("explain", _explain, "one household's history, hits, score and reasons")
     sub.add_argument("household", metavar="HOUSEHOLD")
     sub.add_argument("--as-of", required=True, metavar="YYYY-MM")
-    command("status", _status, "what has come in, and which models and lists there are")
+    command("status", _status, "what has come in, what is late, what was published, how models are doing")
+    sub = command("record", _record, "who ran, published, replayed and read what; --verify: whether it is whole")
+    sub.add_argument(
+        "--verify", action="store_true", help="look through the whole chain; exit status 3 if it is broken"
+    )
+    sub.add_argument("--noted", metavar="HASH", help="with --verify: a last line's hash that was noted before")
     return parser
 
 
@@ -341,25 +353,15 @@ def _cell(row: Mapping[Hashable, Any], name: str) -> str:
 
 
 def _month(a: argparse.Namespace) -> int:
-    county = _open(a)
-    published = month.run(county, a.as_of, language=a.lang)
-    answer = {"folder": str(published.folder), "about": dict(published.warnings.about), "later": published.later}
-    if published.later:
-        print(
-            f"Published before it, and not knowing of it: {', '.join(published.later)}. Publish these again.",
-            file=sys.stderr,
-        )
-    if published.receipts and not a.json:
-        status = _tell_intake(a, county, published.receipts)
-    else:
-        county.inbox.page(a.lang)
-        status = _tell_refused(published.receipts)
-    table = Table(title=f"{published.warnings.title} {published.warnings.as_of_date}", show_header=False)
-    for name, value in published.warnings.about:
-        table.add_row(name, f"{value:,}" if isinstance(value, int) else value)
-    table.add_row("→", str(published.folder))
-    _say(a, answer, table)
-    return status
+    return cli_batch.month(a, _open(a), SCREEN, _say, _tell_intake)
+
+
+def _replay(a: argparse.Namespace) -> int:
+    return cli_batch.replay(a, _open(a), SCREEN, _say)
+
+
+def _record(a: argparse.Namespace) -> int:
+    return cli_batch.record(a, _say)
 
 
 def _verify(a: argparse.Namespace) -> int:
@@ -406,29 +408,8 @@ def _explain(a: argparse.Namespace) -> None:
     _say(a, told, json.dumps(told, ensure_ascii=False, indent=1))
 
 
-def _known(county: County) -> list[str]:
-    """The first and the last day on which anything became known; empty before that."""
-    try:
-        return [str(d) for d in county.ledger.known_span()]
-    except NotYetError:
-        return []
-
-
 def _status(a: argparse.Namespace) -> None:
-    county = _open(a)
-    space, ledger = county.workspace, county.ledger
-    answer = {
-        "policy": county.catalogue.fingerprint,
-        "ledger_version": ledger.version,
-        "known": _known(county),
-        "deliveries_with_refused_rows": sum(bool(r.quarantined) for r in county.inbox.receipts()),
-        "models": sorted(f"{p.parent.name} {p.name}" for p in space.artefacts.glob("*/[0-9]*")),
-        "lists": sorted(p.name for p in space.lists.glob("[0-9]*")),
-    }
-    table = Table(show_header=False)
-    for key, value in answer.items():
-        table.add_row(key.replace("_", " "), "\n".join(value) if isinstance(value, list) else str(value))
-    _say(a, answer, table)
+    cli_batch.status(a, _open(a), _say)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from fpml import challenge, engine, lists, measure, quality, tracking
 from fpml.backtests import Backtest
 from fpml.catalogue import Catalogue, Language, Proposal, load
 from fpml.dates import AsOf, as_ofs_between, month_of
-from fpml.errors import NotYetError, UsageError, did_you_mean
-from fpml.features import COLUMNS, KEY, Asked, histories, matrix, records_behind, told_later
+from fpml.errors import InputError, NotYetError, UsageError, did_you_mean
+from fpml.features import COLUMNS, KEY, Asked, histories, records_behind, told_later
 from fpml.households import LINKED_FORMAT, Linked, cohort, linked
 from fpml.inbox import Inbox
 from fpml.intake import Receipt
@@ -35,7 +35,6 @@ from fpml.risk import (
     ModelDefinition,
     RiskModel,
     Tuned,
-    contributions,
     fit,
     load_definition,
     sampled,
@@ -56,13 +55,25 @@ LARGE = 10_000_000
 NOTHING: Mapping[str, ModelDefinition] = MappingProxyType({})
 
 
+@dataclass(frozen=True)
+class Then:
+    """What a list was made from, and the ledger's version to read it in: a county opened so stays as it was then."""
+
+    made: lists.MadeFrom
+    version: int
+
+
 @dataclass
 class County:
-    """A workspace with its policy and its ledger. Verbs that return histories keep the last ones built."""
+    """A workspace with its policy and its ledger. Verbs that return histories keep the last ones built.
+
+    `then`: opened as it was when a list was made; None: as it stands.
+    """
 
     workspace: Workspace
     catalogue: Catalogue
     progress: Progress = silent
+    then: Then | None = None
     _built: dict[tuple[object, ...], pa.Table] = field(default_factory=dict, repr=False)
     _ties: tuple[str, Linked] | None = field(default=None, repr=False)
     _loaded: dict[tuple[Path, int], RiskModel] = field(default_factory=dict, repr=False)
@@ -71,8 +82,8 @@ class County:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger as it stands now."""
-        return Ledger(self.workspace.ledger)
+        """The ledger as it stands now, or stood then."""
+        return Ledger(self.workspace.ledger, version=self.then.version if self.then else None)
 
     def simulate(self, plan: Plan, *, style: Style = Style.RECORDS, processes: int | None = None) -> None:
         """Grows a simulated county: its deliveries into the deliveries folder, its truth apart; marks the policy so.
@@ -334,11 +345,20 @@ class County:
         """Model hits held against rule hits over so many as-ofs up to `last`: see `fpml.review`."""
         return self.lookback.review(self.study(last, months=months, times=times, audit=audit))
 
-    def keep_scores(self, as_of: str | AsOf) -> None:
-        """Keeps on disk what an as-of's list is ranked by, for reviews of many months; nothing without a model."""
+    def keep_scores(
+        self,
+        as_of: str | AsOf,
+        *,
+        reckoned: tuple[pa.Table, lists.Standing] | None = None,
+        by_month: Mapping[int, tuple[int, int]] | None = None,
+    ) -> None:
+        """Keeps on disk what an as-of's list is ranked by, for reviews of many months; nothing without a model.
+
+        `reckoned`: see `warning_list`; `by_month`: `Ledger.known_by_month`, where that has been counted.
+        """
         month = AsOf.parse(as_of)
         if models := self.models(month):
-            self.lookback.scores(month, models)
+            self.lookback.scores(month, models, by_month, reckoned=reckoned)
 
     def write_review(self, told: Review, language: Language | None = None) -> tuple[Path, Path]:
         """Writes a review as one page and as JSON into the reports, each in one step; where they lie."""
@@ -425,9 +445,25 @@ class County:
         return tuned
 
     def models(self, as_of: str | AsOf) -> dict[str, RiskModel]:
-        """For each outcome that has one, the model trained last that could have been used at the as-of."""
-        origin = AsOf.parse(as_of)
+        """For each outcome that has one, the model trained last that could have been used at the as-of.
+
+        Of a county opened as it was then, the models of then.
+        """
         found: dict[str, RiskModel] = {}
+        for name, folder in self.artefacts(as_of).items():
+            model = self._model(self.workspace.artefacts / name / folder)
+            if model.meaning != self.catalogue.meaning:
+                problem = "learnt under a policy in which features or outcomes meant something else"
+                raise NotYetError(f"model {name}", problem, f"Run `fpml train {name} --as-of {model.learnt.origin}`.")
+            found[model.outcome] = model
+        return found
+
+    def artefacts(self, as_of: str | AsOf) -> Mapping[str, str]:
+        """The folder of each model that `models` gives; it is named by what the model learnt up to, and what it is."""
+        if self.then:
+            return self.then.made.models
+        origin = AsOf.parse(as_of)
+        found: dict[str, str] = {}
         for name in self.model_names():
             folders = [
                 p
@@ -435,19 +471,18 @@ class County:
                 if AsOf.parse(p.name[:7]) <= origin and (p / "model.json").is_file()
             ]
             if folders:
-                newest = max(folders, key=lambda p: (p.name[:7], (p / "model.json").stat().st_mtime_ns, p.name))
-                model = self._model(newest)
-                if model.meaning != self.catalogue.meaning:
-                    problem = "learnt under a policy in which features or outcomes meant something else"
-                    raise NotYetError(
-                        f"model {name}", problem, f"Run `fpml train {name} --as-of {model.learnt.origin}`."
-                    )
-                found[model.outcome] = model
+                found[name] = max(
+                    folders, key=lambda p: (p.name[:7], (p / "model.json").stat().st_mtime_ns, p.name)
+                ).name
         return found
 
     def _model(self, folder: Path) -> RiskModel:
         """The model in a folder, kept for the next call while its card is the same."""
-        key = folder, (folder / "model.json").stat().st_mtime_ns
+        try:
+            key = folder, (folder / "model.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            problem = "a list was made with it, and it is gone"
+            raise InputError(f"model {folder.name}", problem, "Restore models/artefacts from a copy.") from None
         if key not in self._loaded:
             self._loaded[key] = RiskModel.load(folder)
         return self._loaded[key]
@@ -468,9 +503,18 @@ class County:
             )
         return pd.concat(parts, ignore_index=True)
 
-    def warning_list(self, as_of: str | AsOf, *, language: Language | None = None) -> lists.WarningList:
-        """The ranked list of households to visit at an as-of."""
-        histories = self.at(as_of)
+    def warning_list(
+        self,
+        as_of: str | AsOf,
+        *,
+        language: Language | None = None,
+        reckoned: tuple[pa.Table, lists.Standing] | None = None,
+    ) -> lists.WarningList:
+        """The ranked list of households to visit at an as-of.
+
+        `reckoned`: the as-of's histories and how each household stands, where both are at hand.
+        """
+        histories, stand = reckoned or (self.at(as_of), None)
         if not histories.num_rows:
             raise NotYetError(f"list {as_of}", "nobody is watched then", "Take in that month's deliveries first.")
         return lists.draw_up(
@@ -479,8 +523,19 @@ class County:
             self.catalogue,
             in_peace=self._in_peace(histories, AsOf.parse(as_of)),
             language=language or self.catalogue.county.language,
-            ledger_version=self.ledger.version,
+            ledger_version=self.then.made.ledger if self.then else self.ledger.version,
+            stand=stand,
+            dates=lambda households: self._known(households, AsOf.parse(as_of)),
         )
+
+    def _known(self, households: Sequence[str], as_of: AsOf) -> lists.Known:
+        """What is known at an as-of of the dates of some households' records, and of departments' last months."""
+        ledger = self.ledger
+        self.progress("reasons")
+        return lists.known(
+            lambda shard: ledger.shard(shard, lists.KNOWN_COLUMNS), ledger.shards, households, as_of, self.catalogue,
+            engine.run,
+        )  # fmt: skip
 
     def desk(self) -> lists.Desk:
         """What its lists are written with; a county that has written none yet gets the key that signs them."""
@@ -489,7 +544,7 @@ class County:
 
     def _in_peace(self, histories: pa.Table, as_of: AsOf) -> "np.typing.NDArray[np.bool_]":
         """Which rows of an as-of's histories are of households that lists published before had, and nothing new."""
-        lately = lists.listed_lately(self.workspace.lists, as_of)
+        lately = lists.listed_lately(self.workspace.lists, as_of, self.then.made.earlier if self.then else None)
         earlier = [a for a in self.as_ofs(as_of) if a < as_of] if len(lately) else []
         if not earlier:
             return np.zeros(histories.num_rows, bool)
@@ -506,13 +561,14 @@ class County:
         row = self._row(household, histories, AsOf.parse(as_of))
         models = self.models(as_of)
         stand = lists.standing(histories, models, self.catalogue)
-        told: dict[str, object] = {}
-        name = stand.outcome[row]
-        if name:
-            x = matrix(histories.slice(row, 1), models[name].features, self.catalogue)
-            parts = contributions(models[name], x, self.catalogue.county.ranking(name), self.catalogue)
-            up, down = lists.reasons(parts, models[name], histories, 0, row, catalogue=self.catalogue, language=lang)
-            told = {"raises": [r.text for r in up], "lowers": [r.text for r in down], "outcome": name}
+        known = self._known([household], AsOf.parse(as_of))
+        teller = lists.Teller(histories, self.catalogue, lang, known, lists.Yardstick(histories, self.catalogue))
+        of_row = lists.all_told([row], models, stand, teller)[row]
+        told: dict[str, object] = {
+            "raises": [r.text for r in of_row.raising],
+            "lowers": [r.text for r in of_row.lowering],
+            "outcome": stand.outcome[row] or None,
+        }
         return {
             "household": household,
             "as_of": str(AsOf.parse(as_of).date),

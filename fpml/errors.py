@@ -5,14 +5,18 @@
     ├── InputError        a file that a person can put right       3
     │   ├── PolicyError   a policy or model definition; lists every fault of the file
     │   ├── DeliveryError a delivery refused whole; the ledger is as it was
-    │   └── LedgerError   the ledger cannot be read as it stands
-    │       └── LedgerChangedError   another run added to it meanwhile
+    │   ├── LedgerError   the ledger cannot be read as it stands
+    │   │   └── LedgerChangedError   another run added to it meanwhile
+    │   └── DiskError     the disk is full, or may not be written to
     └── NotYetError       nothing to do yet: something must come first   4
+        └── BusyError     another run must end first
 
 Anything else that escapes is a fault of ours (exit status 5). No message holds a household, a person or a name.
 """
 
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -53,10 +57,18 @@ class LedgerChangedError(LedgerError):
     """Another run added to the ledger meanwhile."""
 
 
+class DiskError(InputError):
+    """The disk is full, or may not be written to; what was published before stands."""
+
+
 class NotYetError(FpmlError):
     """Nothing to do yet: something else must come first."""
 
     exit_code = 4
+
+
+class BusyError(NotYetError):
+    """Another run must end first."""
 
 
 @dataclass(frozen=True, order=True)
@@ -96,3 +108,42 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f"Did you mean `{near[0]}`?"
     return f"Known: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}."
+
+
+_REFUSED = {
+    errno.ENOSPC: "the disk is full",
+    errno.EFBIG: "a file may not grow so large",
+    errno.EDQUOT: "the quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "no right to write there",
+    errno.EPERM: "no right to write there",
+    errno.EIO: "the disk fails",
+}
+
+
+@contextmanager
+def disk(where: str) -> Iterator[None]:
+    """Tells a disk that refuses as what it is, a matter for whoever keeps the machine: raises DiskError.
+
+    Libraries wrap the system's error in their own: it is looked for in what they raise.
+    """
+    try:
+        yield
+    except FpmlError:
+        raise
+    except Exception as e:
+        if told := _refused(e):
+            remedy = "See to the disk, and run again: what is whole stays, and nothing is done twice."
+            raise DiskError(where, told, remedy) from None
+        raise
+
+
+def _refused(error: BaseException | None) -> str:
+    """In words what a disk refused, where that is at the bottom of an error; else empty."""
+    depth = 0
+    while error is not None and depth < 5:
+        for one in (error, *error.args):
+            if isinstance(one, OSError) and one.errno in _REFUSED:
+                return _REFUSED[one.errno]
+        error, depth = error.__cause__ or error.__context__, depth + 1
+    return ""

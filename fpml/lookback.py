@@ -17,7 +17,7 @@ from fpml.audit import audited
 from fpml.catalogue import Catalogue, Language
 from fpml.dates import AsOf, month_of
 from fpml.errors import NotYetError, UsageError
-from fpml.features import matrix
+from fpml.features import as_of_months
 from fpml.gathered import Gathered, narrowed
 from fpml.ledger import Ledger
 from fpml.lists import kept
@@ -26,7 +26,7 @@ from fpml.measure.metrics import Bools, Floats, Ints
 from fpml.measure.visits import MOST_AS_OFS
 from fpml.progress import Progress
 from fpml.review import Said, Sides, Study, Visits
-from fpml.risk import RiskModel, contributions
+from fpml.risk import RiskModel
 from fpml.workspace import Workspace
 
 Histories = Callable[..., pa.Table]
@@ -200,11 +200,17 @@ class Lookback:
         return out, horizon
 
     def scores(
-        self, as_of: AsOf, models: Mapping[str, RiskModel], by_month: Mapping[int, tuple[int, int]] | None = None
+        self,
+        as_of: AsOf,
+        models: Mapping[str, RiskModel],
+        by_month: Mapping[int, tuple[int, int]] | None = None,
+        *,
+        reckoned: tuple[pa.Table, lists.Standing] | None = None,
     ) -> pa.Table:
         """What an as-of was ranked by, from disk where it was reckoned from the same.
 
-        `by_month`: what became known in each month (`Ledger.known_by_month`), where it has been counted.
+        `by_month`: what became known in each month (`Ledger.known_by_month`), where it has been counted; `reckoned`:
+        histories of the as-of and how each household stands, where they are at hand.
         """
         counted = self.ledger.known_by_month() if by_month is None else by_month
         known = [sum(part) % 2**64 for part in zip(*(c for m, c in counted.items() if m <= as_of.month), strict=True)]
@@ -215,8 +221,9 @@ class Lookback:
         if (found := kept.kept(path, stamp)) is not None:
             return found
         self.progress(f"scores of {as_of}")
-        table = self.histories(as_of)
-        return kept.keep(path, table["household_id"], lists.standing(table, models, self.catalogue), stamp)
+        table, stand = reckoned or (self.histories(as_of), None)
+        stand = stand or lists.standing(table, models, self.catalogue)
+        return kept.keep(path, table["household_id"], stand, stamp)
 
     def _said(self, study: Study, rows: Ints) -> list[Said | None]:
         """What the model's reasons say of some rows of the panel; None where it says nothing."""
@@ -237,26 +244,20 @@ class Lookback:
         return out
 
     def _reasons(self, table: pa.Table, models: Mapping[str, RiskModel]) -> dict[int, Said]:
+        """In words; cases are few, so that nothing is held against others of their village."""
         stand = lists.standing(table, models, self.catalogue)
+        rows = np.flatnonzero(stand.outcome != "").tolist()
+        known = lists.Known(AsOf(int(as_of_months(table)[0]))) if rows else None
+        said: dict[Language, dict[int, lists.Told]] = {}
+        for lang in ("zh", "en"):
+            if known:
+                said[lang] = lists.all_told(rows, models, stand, lists.Teller(table, self.catalogue, lang, known))
         out: dict[int, Said] = {}
-        for name, model in models.items():
-            rows = np.flatnonzero(stand.outcome == name)
-            if not rows.size:
-                continue
-            x = matrix(table.take(pa.array(rows)), model.features, self.catalogue)
-            parts = contributions(model, x, self.catalogue.county.ranking(name), self.catalogue)
-            for i, row in enumerate(rows):
-                out[int(row)] = Said(
-                    *(
-                        {lang: self._in_words(parts, model, table, (i, int(row)), lang)[up] for lang in ("zh", "en")}
-                        for up in (0, 1)
-                    )
-                )
+        for row in rows:
+            raising = {lang: _joined(told[row].raising, lang) for lang, told in said.items()}
+            out[row] = Said(raising, {lang: _joined(told[row].lowering, lang) for lang, told in said.items()})
         return out
 
-    def _in_words(
-        self, parts: object, model: RiskModel, table: pa.Table, at: tuple[int, int], language: Language
-    ) -> tuple[str, str]:
-        both = lists.reasons(parts, model, table, *at, catalogue=self.catalogue, language=language)  # type: ignore[arg-type]
-        stop = "；" if language == "zh" else "; "
-        return stop.join(r.text for r in both[0]), stop.join(r.text for r in both[1])
+
+def _joined(told: Sequence[lists.Reason], language: Language) -> str:
+    return ("；" if language == "zh" else "; ").join(r.text for r in told)

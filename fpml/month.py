@@ -1,60 +1,216 @@
-"""The monthly batch: one straight function, safe to run again."""
+"""The monthly batch: one straight function. One run publishes one edition of one month's list, or nothing.
 
-import os
+Whatever is made is made from a `MadeFrom` alone (`drawn`, `written`): the same functions serve a replay.
+"""
+
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
-from fpml.catalogue import Language
-from fpml.county import County
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fpml import lists
+from fpml.catalogue import Language, fingerprint, policy_files
+from fpml.county import County, Then
 from fpml.dates import AsOf
-from fpml.errors import InputError
+from fpml.errors import InputError, NotYetError, disk
 from fpml.intake import Receipt
-from fpml.lists import WarningList, published_after, restore, write_lists
+from fpml.kept_steps import KeptSteps
+from fpml.ledger import digest_of
+from fpml.lists import Desk, Edition, MadeFrom, Standing, WarningList
+from fpml.lock import alone
+from fpml.record import Record
+from fpml.rules import hits
+from fpml.stages import Stages
+from fpml.version import code
+from fpml.workspace import DEFAULT_POLICY
+
+STAGES = ("intake", "histories", "hits", "scores", "reasons", "lists")
+REVIEW = "review"
+ByMonth = Mapping[int, tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a month's run did: the deliveries taken in, the list, and where its files lie.
+    """What a month's run did: the deliveries taken in, and the edition that is in force.
 
-    `later`: months published before, whose lists could not know of this one: they may name the same households.
+    `new`: whether this run published it; else nothing had changed since. `changed`: what was not the same as when the
+    edition before it was published. `later`: months published before, whose lists could not know of this one: they may
+    name the same households. `review`: the pages written, if any.
     """
 
     receipts: list[Receipt]
-    warnings: WarningList
-    folder: Path
+    edition: Edition
+    new: bool
+    changed: tuple[str, ...]
     later: tuple[str, ...]
+    review: tuple[Path, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the edition lies."""
+        return self.edition.folder
+
+    @property
+    def listed(self) -> list[str]:
+        """The households that it lists, in order."""
+        return pq.read_table(self.folder / lists.LISTED)["household_id"].to_pylist()
 
 
-def run(county: County, as_of: str | AsOf, *, language: Language | None = None) -> Published:
-    """Takes in what lies in the deliveries folder, and publishes the warning list of one as-of, whole or not at all."""
-    month = AsOf.parse(as_of)
-    restore(county.workspace.lists)
-    receipts = county.intake()
-    warnings = county.warning_list(month, language=language)
-    county.keep_scores(month)
-    county.progress("writing the list")
-    folder = county.workspace.lists / str(month)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".part-{month}*"):  # by a run that was killed
-        shutil.rmtree(left)
-    half = folder.with_name(f".part-{month}")
-    half.mkdir()
-    write_lists(warnings, half, county.desk())
-    _replace(half, folder)
-    return Published(receipts, warnings, folder, tuple(published_after(folder.parent, month)))
+def run(
+    county: County,
+    as_of: str | AsOf,
+    *,
+    language: Language | None = None,
+    stages: Stages | None = None,
+    with_review: bool = False,
+    today: date | None = None,
+) -> Published:
+    """Takes in what lies in the deliveries folder, and publishes the warning list of one as-of, whole or not at all.
+
+    Where nothing that decides the list has changed since it was published, nothing is written. Raises BusyError where
+    another run is at it, DiskError where the disk refuses, InputError where the clock has gone back.
+    """
+    month, space, told = AsOf.parse(as_of), county.workspace, stages or Stages()
+    told.plan((*STAGES, REVIEW) if with_review else STAGES, space.cache / "month-times.json")
+    with disk(f"month {month}"), alone(space.cache / "month.lock", f"fpml month {month}"):
+        here = replace(county, progress=told.within)
+        with told.stage("intake") as counts:
+            _clock(here, today or date.today())
+            receipts = here.intake(today=today)
+            ledger = here.ledger
+            by_month = ledger.known_by_month()
+            counts |= {"deliveries": len(receipts), "rows": sum(r.rows for r in receipts)}
+        before = lists.newest(space.lists, month)
+        made = _made_from(here, month, language, (ledger.version, digest_of(by_month, month.month)), before)
+        changed = _changed(before, made)
+        # Pinned: what another run takes in or trains from here on makes no half-new list.
+        pinned = replace(here, then=Then(made, ledger.version))
+        edition = before if before and not changed else _publish(pinned, month, by_month, told)
+        new = edition != before
+        _recorded(here, edition)
+        pages = _reviewed(here, month, told) if with_review else ()
+        if len(told.done) == len(told.names):
+            told.keep()
+    after = tuple(lists.published_after(space.lists, month))
+    return Published(receipts, edition, new, changed if new else (), after, pages)
 
 
-def _replace(new: Path, folder: Path) -> None:
-    """Puts a whole new folder in the place of an old one."""
-    old = folder.with_name(f".old-{folder.name}")
-    shutil.rmtree(old, ignore_errors=True)
-    try:
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(new, folder)
-    except PermissionError:
-        raise InputError(
-            f"list {folder.name}", "a file of it is open elsewhere", "Close the workbook, and run again."
-        ) from None
-    shutil.rmtree(old, ignore_errors=True)
+def _clock(county: County, today: date) -> None:
+    """Raises InputError where the ledger holds what became known after today: records would be refused as to come."""
+    if county.ledger.version >= 0 and (last := county.ledger.known_span()[1]) > today:
+        problem = f"it says {today}, and the ledger holds what became known on {last}"
+        raise InputError("clock", problem, "Set this machine's clock, and run again; nothing was taken in.")
+
+
+def _made_from(
+    county: County, month: AsOf, language: Language | None, ledger: tuple[int, str], before: Edition | None
+) -> MadeFrom:
+    """What a list of this month would be made from now; `ledger`: its version, and what it knows by the as-of.
+
+    Where nothing that was known by the as-of has changed, the ledger's version stays that of the edition before: later
+    months' deliveries make no other list.
+    """
+    (version, known), last = ledger, before.made if before else None
+    return MadeFrom(
+        as_of=str(month),
+        language=language or county.catalogue.county.language,
+        ledger=last.ledger if last and last.known == known else version,
+        known=known,
+        policy=county.catalogue.fingerprint,
+        models=dict(county.artefacts(month)),
+        earlier=lists.earlier(county.workspace.lists, month),
+        key=county.desk().key.fingerprint,
+        code=code(),
+    )
+
+
+def _changed(before: Edition | None, made: MadeFrom) -> tuple[str, ...]:
+    """What is not the same as for the edition before; `stamp` where it has none."""
+    if before is None:
+        return ("first",)
+    last = before.made
+    return ("stamp",) if last is None else last.differs(made)
+
+
+def _publish(county: County, month: AsOf, by_month: ByMonth, stages: Stages) -> Edition:
+    """Makes the list and publishes it; gives the edition before where its files come out the same byte for byte."""
+    assert county.then is not None
+    space, made = county.workspace, county.then.made
+    kept = KeptSteps.of(space.cache / "month", made.digest)
+    warnings = drawn(county, month, stages=stages, kept=kept, by_month=by_month)
+    with stages.stage("lists") as counts:
+        half = lists.half_made(space.lists, month)
+        written(warnings, half, county.desk())
+        files = lists.sealed(half, made, warnings.about, _policy(county))
+        counts |= {"listed": len(warnings.rows), "files": len(files)}
+        before = lists.newest(space.lists, month)
+        if before and before.files == files:
+            shutil.rmtree(half)
+            edition = before
+        else:
+            edition = lists.put_in_force(half, space.lists, month)
+        kept.remove()
+    return edition
+
+
+def drawn(
+    county: County, month: AsOf, *, stages: Stages, kept: KeptSteps, by_month: ByMonth | None = None
+) -> WarningList:
+    """The list of a county opened as it was then. `by_month`: keep the scores too, for reviews."""
+    assert county.then is not None
+    with stages.stage("histories") as counts:
+        histories, counts["resumed"] = kept.histories(lambda: county.at(month))
+        counts["households"] = histories.num_rows
+    if not histories.num_rows:
+        raise NotYetError(f"list {month}", "nobody is watched then", "Take in that month's deliveries first.")
+    with stages.stage("hits") as counts:
+        held = hits(histories, county.catalogue)
+        counts |= {"rules": len(held), "hits": int(sum(h.sum() for h in held.values()))}
+    with stages.stage("scores") as counts:
+        models = county.models(month)
+        probability, counts["resumed"] = kept.probabilities(lambda: lists.scores(histories, models, county.catalogue))
+        counts["models"] = len(models)
+        stand = lists.standing(histories, models, county.catalogue, probability=probability, held=held)
+        reckoned: tuple[pa.Table, Standing] = histories, stand
+        if by_month is not None:
+            county.keep_scores(month, reckoned=reckoned, by_month=by_month)
+    with stages.stage("reasons") as counts:
+        warnings = county.warning_list(month, language=county.then.made.language, reckoned=reckoned)
+        counts["listed"] = len(warnings.rows)
+    return warnings
+
+
+def written(warnings: WarningList, folder: Path, desk: Desk) -> None:
+    """Writes all files of a list into a folder that is there, villages' too; the same list gives the same bytes."""
+    lists.write_lists(warnings, folder, desk)
+
+
+def _policy(county: County) -> list[Path]:
+    """The policy's files, to be kept with the list; raises InputError where they were changed since they were read."""
+    files = policy_files(county.workspace.policy, DEFAULT_POLICY)
+    if fingerprint(files) != county.catalogue.fingerprint:
+        raise InputError("policy", "it was changed while the month was run", "Run again.")
+    return files
+
+
+def _recorded(county: County, edition: Edition) -> None:
+    """Records that an edition was published, where no line says so: a run may be killed before it can say it."""
+    record, name, made = Record(county.workspace.record), edition.folder.name, edition.made
+    if made is None or any(x.get("did") == "published" and x.get("edition") == name for x in record.lines()):
+        return
+    told = {"ledger": made.ledger, "policy": made.policy, "models": made.models, "stamp": made.digest}
+    record.add("published", edition=name, **told)
+
+
+def _reviewed(county: County, month: AsOf, stages: Stages) -> tuple[Path, ...]:
+    """The pages of the review; none where no model has been trained yet: the list stands all the same."""
+    with stages.stage(REVIEW) as counts:
+        try:
+            return county.write_review(county.review(month))
+        except NotYetError as e:
+            counts["not_yet"] = e.problem
+            return ()

@@ -10,5 +10,12 @@ class Progress(Protocol):
         """Shows it."""
 
 
-def silent(what: str, share: float | None = None) -> None:
+class Timed(Protocol):
+    """Is told the same of work in several stages, and how many seconds are left of all, where that can be said."""
+
+    def __call__(self, what: str, share: float | None = None, left: float | None = None) -> None:
+        """Shows it."""
+
+
+def silent(what: str, share: float | None = None, left: float | None = None) -> None:
     """Shows nothing."""

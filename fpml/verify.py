@@ -14,7 +14,7 @@ from fpml.inbox import Inbox
 from fpml.ledger import Ledger
 from fpml.lists import Issued
 from fpml.lock import alone
-from fpml.visits import Taker, VisitReceipt, VisitStore, overdue, procedure, write_overdue
+from fpml.visits import Taker, VisitReceipt, VisitStore, confirmed_reasons, overdue, procedure, write_overdue
 from fpml.workspace import Workspace, signing_key
 
 
@@ -62,6 +62,11 @@ class Visits:
                 spells[row["household_id"]].append((row["event_date"], row["until_date"]))
         lists = Issued.all(self.workspace.issued)
         return procedure(lists, self.store.standing(), spells, self.catalogue, day)
+
+    def reasons(self, language: Language | None = None) -> pd.DataFrame:
+        """How often the reasons of lists were found so at the door, by indicator: see `fpml.visits.confirmed`."""
+        lang = language or self.catalogue.county.language
+        return confirmed_reasons(self.store.standing().values(), self.catalogue, lang)
 
     def write_overdue(self, day: date, language: Language | None = None) -> tuple[pd.DataFrame, Path]:
         """Writes what is overdue on a day, a file for each village; all steps, and where the files lie."""

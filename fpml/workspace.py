@@ -107,13 +107,18 @@ class Workspace:
 
     @property
     def lists(self) -> Path:
-        """Published warning lists, one folder for each as-of."""
+        """Published warning lists, one folder for each edition of each as-of; see `fpml.lists.editions`."""
         return self.root / "data" / "lists"
 
     @property
     def scores(self) -> Path:
         """What each as-of's list was ranked by, one file each; for reviews of many months."""
         return self.root / "data" / "scores"
+
+    @property
+    def record(self) -> Path:
+        """Who ran, published, replayed and read what: one line each, chained by hashes; nothing about a person."""
+        return self.root / "data" / "record.jsonl"
 
     @property
     def cache(self) -> Path:

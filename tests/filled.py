@@ -44,9 +44,11 @@ def a_list(catalogue: Catalogue, villages: Mapping[str, Sequence[str]], as_of: d
     sources = (Source("医保局", 3, 3), Source("民政局", 3, 2))
     stamps = {"policy": "p" * 16, "ledger": "7", "models": "m" * 16}
     codes = tuple(code for code, _ in pairs)
+    n = len(rows)
     return WarningList(
-        words["title"], as_of, (), titles, rows, ("rule",) * len(rows), words, True, "zh", codes, sources, stamps
-    )
+        words["title"], as_of, (), titles, rows, ("rule",) * n, words, True, "zh", codes, sources, stamps,
+        ("high",) * n, ("township",) * n, (("medical_self_paid", "income_wage"),) * n, (("illness",),) * n,
+    )  # fmt: skip
 
 
 class Township:

@@ -13,7 +13,8 @@ from fpml.catalogue.deliveries import (
     layouts,
     plain_header,
 )
-from fpml.catalogue.load import load, read_proposals
+from fpml.catalogue.listing import LEVELS, Level, Levels, Listing
+from fpml.catalogue.load import fingerprint, load, policy_files, read_proposals
 from fpml.catalogue.model import HEADS, LINE, Catalogue, Wording, heads_feature, references
 from fpml.catalogue.reviewing import (
     Allocation,
@@ -39,6 +40,7 @@ from fpml.catalogue.types import (
     DatedValue,
     Deadline,
     Derived,
+    Direction,
     Every,
     Feature,
     FeatureSet,
@@ -54,14 +56,17 @@ from fpml.catalogue.types import (
     Window,
     Words,
 )
-from fpml.catalogue.visiting import CLEARED, LISTED, REGISTERED, VERIFIED, Step, Visiting, WorkingDays
+from fpml.catalogue.visiting import CLEARED, CONFIRM, LISTED, REGISTERED, VERIFIED, Step, Visiting, WorkingDays
+from fpml.catalogue.watching import Precision, Watching
 
 __all__ = [
     "CHANNELS",
     "CLEARED",
+    "CONFIRM",
     "DEPARTMENT",
     "EVER",
     "HEADS",
+    "LEVELS",
     "LINE",
     "LISTED",
     "OF_HOUSEHOLD",
@@ -86,6 +91,7 @@ __all__ = [
     "DeliveryName",
     "Department",
     "Derived",
+    "Direction",
     "Every",
     "Feature",
     "FeatureSet",
@@ -95,8 +101,12 @@ __all__ = [
     "Item",
     "Language",
     "Layout",
+    "Level",
+    "Levels",
+    "Listing",
     "MonitoringLine",
     "OutcomeDefinition",
+    "Precision",
     "Proposal",
     "Reviewing",
     "Rule",
@@ -105,15 +115,18 @@ __all__ = [
     "Steps",
     "Table",
     "Visiting",
+    "Watching",
     "Window",
     "Wording",
     "Words",
     "WorkingDays",
     "by_region",
+    "fingerprint",
     "heads_feature",
     "layouts",
     "load",
     "plain_header",
+    "policy_files",
     "proposal_faults",
     "read_proposals",
     "references",

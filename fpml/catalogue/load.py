@@ -9,18 +9,22 @@ from typing import Any, get_args
 from fpml.catalogue.deliveries import Department, layout_faults
 from fpml.catalogue.expand import AGAINST, IN_LINES, conditions, coverage, expand
 from fpml.catalogue.files import parse
+from fpml.catalogue.listing import Listing, with_words
 from fpml.catalogue.model import Catalogue, Wording
 from fpml.catalogue.reviewing import Proposal, Reviewing, proposal_faults
 from fpml.catalogue.thresholds import table_faults
 from fpml.catalogue.types import Check, County, Derived, Indicator, Language, Name, Rule, Words
 from fpml.catalogue.visiting import Visiting, WorkingDays, with_defaults
+from fpml.catalogue.watching import Watching
 from fpml.errors import Fault, PolicyError, did_you_mean
 
 FILES = ("departments.yaml", "indicators.yaml", "features.yaml", "rules.yaml", "county.yaml")
 # A policy may come without these.
 CHECKS, REVIEW = "quality.yaml", "review.yaml"
 # Of these the default profile's hold where a policy has none of its own.
-VISITS, CALENDAR = "visits.yaml", "calendar.yaml"
+SPARE = VISITS, CALENDAR, LISTS = "visits.yaml", "calendar.yaml", "lists.yaml"
+# And of this one, which decides no list: it is no part of the fingerprint.
+HEALTH = "health.yaml"
 Departments = Mapping[str, Department]
 Indicators = Mapping[str, Indicator]
 
@@ -28,8 +32,8 @@ Indicators = Mapping[str, Indicator]
 def load(folder: Path, defaults: Path) -> Catalogue:
     """The catalogue of a policy folder; wording that the folder lacks comes from the default profile.
 
-    A folder without quality.yaml has no checks, one without review.yaml no groups and no proposals; visits.yaml and
-    calendar.yaml are then the default profile's.
+    A folder without quality.yaml has no checks, one without review.yaml no groups and no proposals; visits.yaml,
+    calendar.yaml, lists.yaml and health.yaml are then the default profile's.
 
     Raises PolicyError with every fault of the first kind met: those inside each file, then those between files.
     """
@@ -43,7 +47,6 @@ def load(folder: Path, defaults: Path) -> Catalogue:
             return {}
 
     languages: tuple[Language, ...] = get_args(Language)
-    home = [f"wording.{language}.yaml" for language in languages]
     departments: Departments = read("departments.yaml", dict[Name, Department])
     indicators: Indicators = read("indicators.yaml", dict[Name, Indicator])
     derived: Mapping[str, Derived] = read("features.yaml", dict[Name, Derived] | None)
@@ -55,13 +58,21 @@ def load(folder: Path, defaults: Path) -> Catalogue:
     wording: dict[Language, Wording] = {lang: read(f"wording.{lang}.yaml", Wording) for lang in languages}
     visiting: Visiting = read(VISITS, Visiting)
     calendar: WorkingDays = read(CALENDAR, WorkingDays)
+    listing: Listing = read(LISTS, Listing)
+    watching: Watching = read(HEALTH, Watching)
     if faults:
         raise PolicyError(faults)
     visiting = with_defaults(visiting, parse(defaults / VISITS, Visiting))
-    asked = [*conditions(rules, checks, county), *review.conditions()]
+    listing = with_words(listing, parse(defaults / LISTS, Listing))
+    if not (folder / LISTS).is_file():
+        listing = listing.of(indicators)
+    asked = [*conditions(rules, checks, county), *review.conditions(), *listing.conditions()]
     faults.extend(_between_files(departments, indicators, rules, county))
     faults.extend(review.faults(rules, departments))
     faults.extend(visiting.faults(indicators))
+    told = {*(i.cause for i in indicators.values()), *(r.cause for r in rules.values())}
+    faults.extend(listing.faults(visiting.causes, told))
+    faults.extend(watching.faults())
     faults.extend(f for where, c in asked for f in table_faults(where, c, county))
     features = expand(indicators, derived, county, asked)
     ordered = features.ordered(county) if not features.faults else {}
@@ -78,9 +89,11 @@ def load(folder: Path, defaults: Path) -> Catalogue:
         review=review,
         county=county,
         visiting=visiting,
+        listing=listing,
         calendar=calendar,
+        watching=watching,
         wording=MappingProxyType(wording),
-        fingerprint=fingerprint([_place(folder, defaults, f) for f in (*FILES, *spare, VISITS, CALENDAR, *home)]),
+        fingerprint=fingerprint(policy_files(folder, defaults)),
         codes=MappingProxyType({name: i for i, name in enumerate(indicators)}),
     )
     named = {
@@ -94,6 +107,13 @@ def load(folder: Path, defaults: Path) -> Catalogue:
             [Fault("county.yaml @ watched", problem, "Choose one of the register's, or a window `ever`.")]
         )
     return whole
+
+
+def policy_files(folder: Path, defaults: Path) -> list[Path]:
+    """Every file that a policy folder's catalogue is read from, and whose content its fingerprint is of."""
+    spare = [f for f in (CHECKS, REVIEW) if (folder / f).is_file()]
+    home = [f"wording.{language}.yaml" for language in get_args(Language)]
+    return [_place(folder, defaults, f) for f in (*FILES, *spare, VISITS, CALENDAR, LISTS, *home)]
 
 
 def read_proposals(path: Path, catalogue: Catalogue) -> dict[str, Proposal]:
@@ -125,7 +145,7 @@ def fingerprint(files: Iterable[Path]) -> str:
 def _place(folder: Path, defaults: Path, file: str) -> Path:
     """Where a policy file lies; words and calendar that the folder lacks lie with the default profile."""
     own = folder / file
-    spare = file.startswith("wording.") or file in (VISITS, CALENDAR)
+    spare = file.startswith("wording.") or file in (*SPARE, HEALTH)
     return defaults / file if spare and not own.is_file() else own
 
 

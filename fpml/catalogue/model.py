@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from fpml.catalogue.deliveries import Department
+from fpml.catalogue.listing import Listing
 from fpml.catalogue.reviewing import Reviewing
 from fpml.catalogue.types import (
     EVER,
@@ -14,6 +15,7 @@ from fpml.catalogue.types import (
     County,
     Coverage,
     Derived,
+    Direction,
     Feature,
     Indicator,
     Language,
@@ -23,6 +25,7 @@ from fpml.catalogue.types import (
     Window,
 )
 from fpml.catalogue.visiting import Visiting, WorkingDays
+from fpml.catalogue.watching import Watching
 from fpml.errors import UsageError, did_you_mean
 
 # Raised when the engine itself comes to mean something else by a feature: older models are then refused.
@@ -78,6 +81,8 @@ class Catalogue:
     review: Reviewing
     county: County
     visiting: Visiting
+    listing: Listing
+    watching: Watching
     calendar: WorkingDays
     wording: Mapping[Language, Wording]
     fingerprint: str
@@ -172,6 +177,43 @@ class Catalogue:
             return self.features[name].indicator
         derived = self.derived[name]
         return derived.group or (self.group(derived.of) if derived.of else name)
+
+    def cause(self, group: str) -> str:
+        """The cause that the indicator of a group points to; '' where it points to none."""
+        cause = self.indicators[group].cause if group in self.indicators else "other"
+        return "" if cause == "other" else cause
+
+    @property
+    def in_lines(self) -> frozenset[str]:
+        """The features that are an amount held against the monitoring line alone: the amount itself tells as much."""
+        return frozenset(n for n, d in self.derived.items() if n == f"{d.of}__in_lines")
+
+    def leaning(self, name: str) -> Direction:
+        """Whether more of a feature goes, by policy, with more risk or with less."""
+        if name not in self.features:
+            return self.derived[name].direction if name in self.derived else "unclear"
+        reduction, direction = self.features[name].reduction, self.indicators[self.features[name].indicator].direction
+        if reduction in ("trend", "sd", "duration"):
+            return "unclear"
+        if reduction == "months_since" and direction != "unclear":  # long ago is the opposite of much
+            return "lowers" if direction == "raises" else "raises"
+        return direction
+
+    def told_by(self, name: str) -> tuple[str, ...]:
+        """The departments whose records a feature is made from."""
+        behind = (self.indicators[self.features[n].indicator].department for n in sorted(self.needed_for([name])))
+        return tuple(dict.fromkeys(behind))
+
+    def counted_by(self, name: str) -> tuple[str, ...]:
+        """Of these departments those whose records of what it is made from show which months they have told of."""
+        attests = dict(zip(self.indicators, self.attested, strict=True))
+        used = (self.features[n].indicator for n in sorted(self.needed_for([name])))
+        return tuple(dict.fromkeys(self.indicators[i].department for i in used if attests[i] >= 0))
+
+    def usual_lag(self, name: str) -> int:
+        """After how many months what a feature is made from is usually known."""
+        needed = self.needed_for([name])
+        return max((self.indicators[self.features[n].indicator].usual_lag_months for n in needed), default=0)
 
     def group_name(self, group: str, language: Language) -> str:
         """A group of features in words."""

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from fpml.catalogue.types import Indicator, Language, Mark, Name, Policy, Words
 from fpml.errors import Fault, did_you_mean
 
+# Whether the first, second and third reason of a row was found so.
+CONFIRM = ("reason_1", "reason_2", "reason_3")
 # The step before all others: the household stands on a published list, from its as-of on.
 LISTED, VERIFIED = "listed", "verified"
 # The steps that the register tells of, by the status of those in monitoring: its first day and its last.
@@ -117,6 +119,7 @@ class Visiting(Policy):
     causes: dict[Name, Words] = Field(min_length=1)
     no_cause: Name
     income_checks: dict[Name, Words] = Field(min_length=1)
+    confirmations: dict[Name, Words] = Field(default_factory=dict)
     measures: dict[Name, Measure] = Field(min_length=1)
     steps: dict[Name, Step] = Field(min_length=1)
     words: dict[Name, Words]
@@ -150,6 +153,7 @@ class Visiting(Policy):
             "cause": self.causes,
             "income_check": self.income_checks,
             "measures": {k: m.name for k, m in self.measures.items()},
+            **dict.fromkeys(CONFIRM, self.confirmations),
         }
 
     def told_steps(self) -> tuple[str, ...]:
@@ -173,9 +177,9 @@ class Visiting(Policy):
 
 def with_defaults(own: Visiting, default: Visiting) -> Visiting:
     """A county's own, with the words and refusals that it does not say itself."""
-    return own.model_copy(
-        update={"words": {**default.words, **own.words}, "refusals": {**default.refusals, **own.refusals}}
-    )
+    words, refusals = {**default.words, **own.words}, {**default.refusals, **own.refusals}
+    asked = own.confirmations or default.confirmations
+    return own.model_copy(update={"words": words, "refusals": refusals, "confirmations": asked})
 
 
 def unsaid(words: Mapping[str, Words], wanted: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from fpml.ledger.facts import (
     shard_of,
     words_of,
 )
-from fpml.ledger.table import SHARDS, Ledger
+from fpml.ledger.table import SHARDS, Ledger, digest_of
 
 __all__ = [
     "SCHEMA",
@@ -28,6 +28,7 @@ __all__ = [
     "Words",
     "coded",
     "days",
+    "digest_of",
     "encoded",
     "fact_keys",
     "hashes",

@@ -10,7 +10,7 @@ it.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
@@ -79,15 +79,17 @@ _KEPT: dict[str, str | None] = {
 class Ledger:
     """The ledger that lies in a folder, read at one version; `append` is atomic and takes each delivery once.
 
-    `day`: the ledger as it lay on disk at the end of a past day. What the office *knew* on a past day, whenever
-    it was taken in, is `standing`.
+    `day`: the ledger as it lay on disk at the end of a past day; `version`: as it was after its change of that number.
+    What the office *knew* on a past day, whenever it was taken in, is `standing`.
     """
 
-    def __init__(self, folder: Path, *, shards: int = SHARDS, day: date | None = None) -> None:
-        self.folder, self.day = folder, day
+    def __init__(
+        self, folder: Path, *, shards: int = SHARDS, day: date | None = None, version: int | None = None
+    ) -> None:
+        self.folder, self.day, self._past = folder, day, version is not None
         self._live: tuple[int, pa.Table] | None = None
         try:
-            self._table: DeltaTable | None = DeltaTable(str(folder))
+            self._table: DeltaTable | None = DeltaTable(str(folder), version=version)
             if day is not None:
                 self._go_back(self._table, day)
             self.shards = int((self._table.metadata().description or "").removeprefix("shards="))
@@ -120,8 +122,9 @@ class Ledger:
         where another run added to it since it was opened: what was compared with it must be compared again, and it is
         opened anew for that.
         """
-        if self.day is not None:
-            raise LedgerError("ledger", f"opened as it lay on {self.day}", "Open it without a day to add to it.")
+        if self.day is not None or self._past:
+            problem = f"opened as it was then ({self.day or f'version {self.version}'})"
+            raise LedgerError("ledger", problem, "Open it as it stands to add to it.")
         if self.has(deliveries[0]):
             return False
         try:
@@ -271,6 +274,13 @@ class Ledger:
                 found[month] = before[0] + n, (before[1] + part) % 2**64
         return found
 
+    def known_by(self, month: int) -> str:
+        """Sixteen hex digits of all that became known up to a month's end: which versions, and what they say.
+
+        In which files and in what order they lie, and what became known later, makes no difference.
+        """
+        return digest_of(self.known_by_month(), month)
+
     def standing(self, day: date, indicator: str) -> pa.Table:
         """The latest version, known by a day, of every record of an indicator; withdrawn ones are left out."""
         table = self.of_indicator(indicator, [n for n in _AS_READ.names if n != "indicator"])
@@ -347,6 +357,13 @@ class Ledger:
         if not versions:
             raise NotYetError("ledger", f"nothing had been taken in by {day}", "Choose a later day.")
         table.load_as_version(max(versions))
+
+
+def digest_of(by_month: Mapping[int, tuple[int, int]], month: int) -> str:
+    """Sixteen hex digits of what became known up to a month's end, as `Ledger.known_by_month` counted it."""
+    parts = [part for m, part in by_month.items() if m <= month]
+    rows, mixed = sum(n for n, _ in parts), sum(m for _, m in parts) % 2**64
+    return hashlib.sha256(f"{rows} {mixed}".encode()).hexdigest()[:16]
 
 
 def _in_range(rows: pa.Table, ranges: int, number: int) -> pa.Table:

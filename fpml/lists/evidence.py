@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from fpml.catalogue import Catalogue, Language, Rule
 from fpml.features import Behind
-from fpml.lists.reasons import number_in_words, value_in_words
+from fpml.lists.values import number_in_words, value_in_words
 from fpml.rules import Evidence, evidence
 
 Sought = Callable[[str], tuple[Behind, ...]]

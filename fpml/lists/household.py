@@ -3,6 +3,7 @@
 import io
 from typing import TYPE_CHECKING, Any
 
+from fpml.catalogue import CONFIRM
 from fpml.lists.sheets import MOST_TEXT, About, Forms, for_print, lines_needed
 from fpml.lists.tokens import picture
 
@@ -24,10 +25,10 @@ def write_household(sheet: Any, forms: Forms, about: About, village: str, number
     page.head(village, *numbered)
     line = numbered[1]
     page.band(about.word("form_told"))
-    for name in ("rules", "reasons", "eases"):
+    for name in ("rules", "reasons", "eases", "likely", "consider", "ask"):
         page.told(about.word(name), str(line.cells.get(name) or about.word("form_none")))
     page.band(about.word("form_found"))
-    for column in ("verified", "cause", "income_check", "measures"):
+    for column in ("verified", *CONFIRM[: len(line.asked)], "cause", "income_check", "measures"):
         boxes = _in_lines([about.word("box", name=c) for c in about.choices(column)])
         page.told(about.word(column).rstrip("▼ "), boxes, spare=6)
     page.pair(about.word("visitor"), about.word("date"))
@@ -53,6 +54,7 @@ class _Page:
         told = [
             (about.word("village"), village),
             (about.word("household"), line.household),
+            (about.word("level"), f"{line.cells.get('level', '')}  {line.cells.get('also', '')}".strip()),
             (about.word("listed_by"), str(line.cells.get("listed_by", ""))),
             (about.word("as_of"), str(about.as_of)),
             (about.word("due"), str(about.due or "")),

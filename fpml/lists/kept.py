@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fpml.lists.warning_list import Standing
+from fpml.lists.standing import Standing
 
 SCHEMA = pa.schema([("household_id", pa.string()), ("outcome", pa.string()), ("probability", pa.float64())])
 _STAMP = b"fpml"

@@ -3,12 +3,15 @@
 import csv
 import hashlib
 import json
+import os
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +23,16 @@ from fpml.keys import IdentityKey
 from fpml.lists.issued import PRINTED, Issued, printed_hash
 from fpml.lists.published import keep_listed
 from fpml.lists.sheets import About
-from fpml.lists.summary import counts, write_summary
+from fpml.lists.summary import MORE, counts, write_summary
 from fpml.lists.tokens import Token
-from fpml.lists.village import Line, VillageList, write_village
+from fpml.lists.village import TOLD, Line, VillageList, write_village
 from fpml.lists.warning_list import WarningList
 from fpml.lists.workbook import harmless, write_csv, write_workbook
 
 UNKNOWN = "unknown"
 # With fewer households other processes take longer to start than they save.
 WORTH = 500
+SHOWN = ("level", "also", "listed_by", "rules", "reasons", "eases", "consider", "ask")
 LINES = ("rule", "model", "both", "declared", "walked")
 
 
@@ -68,7 +72,8 @@ def _about(warnings: WarningList, catalogue: Catalogue) -> About:
         due = catalogue.calendar.after(warnings.as_of_date, step.working_days)
     elif step.after == LISTED and step.days:
         due = warnings.as_of_date + timedelta(days=step.days)
-    told = [str(warnings.as_of_date), language, dict(warnings.stamps), warnings.villages, warnings.listed_by]
+    told: list[Any] = [str(warnings.as_of_date), language, dict(warnings.stamps), warnings.villages, warnings.listed_by]
+    told += [warnings.asked] if warnings.asked else []
     rows = warnings.rows.to_json(orient="values", force_ascii=False, double_precision=10)
     digest = hashlib.sha256(json.dumps([*told, rows], ensure_ascii=False).encode())
     horizons = [catalogue.county.ranking(o) for o in catalogue.county.outcomes]
@@ -91,9 +96,11 @@ def _villages(warnings: WarningList, about: About, desk: Desk) -> list[VillageLi
     names: dict[str, str] = {}
     for code, by, row in zip(codes, warnings.listed_by, _records(warnings), strict=True):
         token = Token(month, about.list_id, int(row["rank"])).signed(desk.key)
-        told = {k: row[k] for k in ("listed_by", "rules", "reasons", "eases")}
-        chance = row.get(f"chance_{about.months}")
-        line = Line(int(row["rank"]), str(row["household"]), token, by, told | {"chance": chance})
+        told = {k: row.get(k, "") for k in SHOWN}
+        told |= {"likely": row.get("cause", ""), "chance": row.get(f"chance_{about.months}")}
+        at = int(row["rank"]) - 1
+        asked, level, also = (of[at] if of else "" for of in (warnings.asked, warnings.levels, warnings.also))
+        line = Line(at + 1, str(row["household"]), token, by, told, tuple(asked), str(level), str(also))
         by_code.setdefault(code, []).append(line)
         names[code] = str(row["village"])
     digits = desk.catalogue.review.townships
@@ -116,8 +123,9 @@ def _issued(warnings: WarningList, about: About, villages: Iterable[VillageList]
         [code for code, _ in lines],
         [line.listed_by for _, line in lines],
         printed,
+        [json.dumps(line.asked) for _, line in lines],
     ]
-    names = ("household_id", "village", "listed_by", "printed")
+    names = ("household_id", "village", "listed_by", "printed", "asked")
     rows = pa.table({n: pa.array(c, pa.string()) for n, c in zip(names, columns, strict=True)})
     return Issued(about.list_id, AsOf.parse(str(warnings.as_of_date)), desk.key.fingerprint, rows)
 
@@ -128,7 +136,7 @@ def _write_villages(villages: Sequence[VillageList], about: About, folder: Path,
     write = partial(_write_one, about=about, folder=folder)
     if workers > 1 and sum(len(v.lines) for v in villages) >= WORTH:
         # Spawned: a fork would copy threads' locks.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ends_with_parent) as pool:
             # The largest first, so that nobody waits for one at the end.
             list(pool.map(write, sorted(villages, key=lambda v: -len(v.lines)), chunksize=4))
     else:
@@ -136,13 +144,32 @@ def _write_villages(villages: Sequence[VillageList], about: About, folder: Path,
             write(village)
 
 
+def _ends_with_parent() -> None:
+    """Ends this process when the one that began it is gone: where that is killed, it would wait for ever."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _write_one(village: VillageList, about: About, folder: Path) -> None:
     """One village's three files."""
     name = village.code or UNKNOWN
     write_village(village, about, folder / f"{name}.xlsx")
-    heads = ("number", "household", "listed_by", "chance", "rules", "reasons", "eases", "token")
+    heads = (*TOLD, "also", "consider", "ask", "token")
     rows = [
-        {"number": n, "row": line.row, "household": line.household, **line.cells, "token": line.token}
+        {
+            "number": n,
+            "row": line.row,
+            "household": line.household,
+            **line.cells,
+            "asked": line.asked,
+            "token": line.token,
+        }
         for n, line in enumerate(village.lines, start=1)
     ]
     titles = [about.word(h, months=about.months) if h == "chance" else about.word(h) for h in heads]
@@ -164,6 +191,7 @@ def _write_summaries(villages: Sequence[VillageList], about: About, folder: Path
         about.word("code"),
         about.word("listed"),
         *about.lines.values(),
+        *(about.word(w) for w in MORE),
     ]
     cells = [[r["township"], r["name"], r["village"], *list(r.values())[3:]] for r in rows]
     _write_csv(folder / "summary.csv", titles, cells)

@@ -5,7 +5,8 @@ pushes, a declaration, a find) and was not there at the as-of before. A publishe
 listed, by code alone.
 """
 
-import os
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.errors import InputError
+from fpml.lists.editions import Edition, editions, newest
 from fpml.measure import PEACE
 from fpml.rules import hit
 
@@ -32,44 +34,65 @@ def keep_listed(folder: Path, households: pa.Array, listed_by: tuple[str, ...]) 
     pq.write_table(table, folder / LISTED, compression="zstd")
 
 
-def listed_lately(lists: Path, as_of: AsOf) -> pa.Array:
+def earlier(lists: Path, as_of: AsOf) -> dict[str, tuple[int, str]]:
+    """The editions in force of the months before an as-of that count for the peace of six months, with their hash."""
+    found = {}
+    for back in reversed(range(1, PEACE)):
+        if edition := newest(lists, as_of.shift(-back)):
+            found[str(edition.month)] = edition.number, _digest(edition)
+    return found
+
+
+def listed_lately(lists: Path, as_of: AsOf, then: Mapping[str, tuple[int, str]] | None = None) -> pa.Array:
     """The households of the lists published for the months before an as-of that count for the peace of six months.
 
-    `lists`: the folder with a folder for each month. Raises InputError where whom a list had cannot be read: who would
-    be sent to the same door again must be known.
+    `lists`: the folder of all editions; `then`: those that counted, as `earlier` told (None: those in force now).
+    Raises InputError where whom a list had cannot be read, or is no longer what counted: who would be sent to the same
+    door again must be known.
     """
     found: list[pa.Array] = []
-    for back in reversed(range(1, PEACE)):
-        month = as_of.shift(-back)
-        if (lists / str(month)).is_dir():
-            found.append(_listed(lists / str(month), month))
+    for month, (number, digest) in (earlier(lists, as_of) if then is None else then).items():
+        edition = next((e for e in editions(lists, AsOf.parse(month)) if e.number == number), None)
+        if edition is None or _digest(edition) != digest:
+            problem = f"edition {number}, by which households are left in peace, is missing or changed"
+            raise InputError(f"list {month}", problem, "Restore it from a copy.")
+        found.append(_listed(edition))
     return pc.unique(pa.chunked_array(found, pa.string()))
 
 
-def _listed(folder: Path, month: AsOf) -> pa.Array:
+def _listed(edition: Edition) -> pa.Array:
     """Whom a published list has; of one that was published before this was kept, its file of rows says it."""
     try:
-        if (folder / LISTED).is_file():
-            return pa.array(pq.read_table(folder / LISTED)["household_id"].to_pylist(), pa.string())
-        rows = pd.read_csv(folder / "warnings.csv", dtype=str, encoding="utf-8-sig", keep_default_na=False)
+        path = _told_in(edition)
+        if path.name == LISTED:
+            return pa.array(pq.read_table(path)["household_id"].to_pylist(), pa.string())
+        rows = pd.read_csv(path, dtype=str, encoding="utf-8-sig", keep_default_na=False)
         # The second column; a code that a spreadsheet would run was written with a quote before it.
         return pa.array(rows.iloc[:, 1].str.replace(r"^'(?=[=+@\t\r-])", "", regex=True), pa.string())
     except (OSError, ValueError, IndexError, pa.ArrowException) as e:
-        problem = f"whom it listed cannot be read ({type(e).__name__})"
-        raise InputError(f"list {month}", problem, f"Publish it again: fpml month {month}.") from None
+        raise _unreadable(edition, e) from None
 
 
-def restore(lists: Path) -> None:
-    """Puts back each list whose replacing was cut off half-way: a reader finds the old one or the new one."""
-    for old in lists.glob(".old-*"):
-        folder = old.with_name(old.name.removeprefix(".old-"))
-        if not folder.exists():
-            os.replace(old, folder)
+def _told_in(edition: Edition) -> Path:
+    kept = edition.folder / LISTED
+    return kept if kept.is_file() else edition.folder / "warnings.csv"
+
+
+def _digest(edition: Edition) -> str:
+    try:
+        return hashlib.sha256(_told_in(edition).read_bytes()).hexdigest()[:16]
+    except OSError as e:
+        raise _unreadable(edition, e) from None
+
+
+def _unreadable(edition: Edition, error: Exception) -> InputError:
+    problem = f"whom it listed cannot be read ({type(error).__name__})"
+    return InputError(f"list {edition.month}", problem, f"Restore {edition.folder.name} from a copy.")
 
 
 def published_after(lists: Path, as_of: AsOf) -> list[str]:
     """The months after an as-of, within its six months of peace, whose lists are published already."""
-    return [str(m) for m in (as_of.shift(n) for n in range(1, PEACE)) if (lists / str(m)).is_dir()]
+    return [str(m) for m in (as_of.shift(n) for n in range(1, PEACE)) if newest(lists, m)]
 
 
 def in_peace(histories: pa.Table, lately: pa.Array, before: pa.Table, catalogue: Catalogue) -> Bools:

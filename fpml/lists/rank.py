@@ -1,5 +1,6 @@
 """Rule hits and scores -> one ranked row for each household to visit. A hit of a line always lists; the model adds."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,18 +19,38 @@ class Ranked:
 
     By rule (a department's), model or both; by declared or walked where neither of these points at the household.
     `excess`: households of the lines beyond the visits at hand; `spared`: those of the lines that are not listed now.
+    `floors`: households listed so that their village has one.
     """
 
     rows: npt.NDArray[np.int64]
     listed_by: tuple[str, ...]
     excess: int
     spared: int
+    floors: int = 0
 
 
-def rank(score: Floats, already: Bools, lines: Mapping[str, Bools], *, visits: int, apart: Bools) -> Ranked:
+@dataclass(frozen=True)
+class Places:
+    """The village of each row (negative: not known), and how many visits may serve that no village is without one."""
+
+    village: npt.NDArray[np.int64]
+    most: int
+
+
+def rank(
+    score: Floats,
+    already: Bools,
+    lines: Mapping[str, Bools],
+    *,
+    visits: int,
+    apart: Bools,
+    spare: Bools | None = None,
+    places: Places | None = None,
+) -> Ranked:
     """The list of one as-of: whom a line lists, and the highest scores (NaN: not at risk) as far as visits reach.
 
     `apart`: who is not listed now whatever is known of them (in monitoring, or left in peace); they take no visit.
+    `spare`: whom the model does not add, and lines list all the same.
 
     `lines`: who is listed whatever the score, by line: `rule` (departments' rules), declared, walked. Those already
     below the line come first, then falling score; among equals the order of the rows (households ascending) decides.
@@ -37,12 +58,13 @@ def rank(score: Floats, already: Bools, lines: Mapping[str, Bools], *, visits: i
     of_lines = np.logical_or.reduce([np.zeros(score.size, bool), *lines.values()])
     hit = of_lines & ~apart
     number_of_hits = int(hit.sum())
-    scored = np.flatnonzero(~np.isnan(score) & ~apart)
+    free = ~apart if spare is None else ~apart & ~(spare & ~hit)
+    scored = np.flatnonzero(~np.isnan(score) & free)
     best = scored[np.argsort(-score[scored], kind="stable")]
     # The model's own list, as if it stood alone, says who is listed by both; what the lines leave over is added to.
     own = np.zeros(score.size, bool)
     own[best[:visits]] = True
-    added = best[~hit[best]][: max(0, visits - number_of_hits)]
+    added, floors = _added(best[~hit[best]], hit, max(0, visits - number_of_hits), places)
     listed = hit.copy()
     listed[added] = True
     rows = np.flatnonzero(listed)
@@ -53,7 +75,32 @@ def rank(score: Floats, already: Bools, lines: Mapping[str, Bools], *, visits: i
         tuple(_by(int(r), own, lines) for r in rows),
         max(0, number_of_hits - visits),
         int((of_lines & apart).sum()),
+        floors,
     )
+
+
+def _added(
+    best: npt.NDArray[np.int64], hit: Bools, room: int, places: Places | None
+) -> tuple[npt.NDArray[np.int64], int]:
+    """Whom the model adds out of `best` (highest first), and how many of them for their village's sake.
+
+    A village that would have nobody gives its best; each takes the place of the lowest of a village that has others.
+    """
+    added = best[:room]
+    if places is None or not added.size:
+        return added, 0
+    has = Counter(places.village[np.concatenate([np.flatnonzero(hit), added])].tolist())
+    others = best[room:]
+    village, first = np.unique(places.village[others], return_index=True)
+    wanted = np.sort(first[[v >= 0 and not has[v] for v in village.tolist()]])[: places.most]
+    dropped: list[int] = []
+    for n in range(added.size - 1, -1, -1):
+        v = int(places.village[added[n]])
+        if len(dropped) < wanted.size and has[v] > 1:
+            has[v] -= 1
+            dropped.append(n)
+    kept = np.delete(added, np.array(dropped, np.int64))
+    return np.concatenate([kept, others[wanted[: len(dropped)]]]), len(dropped)
 
 
 def _by(row: int, own: Bools, lines: Mapping[str, Bools]) -> str:

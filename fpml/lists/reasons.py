@@ -1,85 +1,88 @@
-"""Contributions -> reasons that a person can check: indicator, observed value, unit. Associated, never because."""
+"""Contributions -> reasons that a person can check at the door. Associated with the estimate, never because."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from fpml.catalogue import Catalogue, Language
-from fpml.risk import Contributions, RiskModel
-from fpml.rules import evidence
+from fpml.catalogue import Catalogue
+from fpml.features import matrix
+from fpml.lists.standing import Models, Standing
+from fpml.lists.telling import Reason, Teller
+from fpml.risk import Contributions, RiskModel, contributions
 
-LEAST = 0.05
-MOST_RAISING, MOST_LOWERING = 3, 1
+# Of so many more indicators that lower an estimate, the one best told is chosen.
+OFFERED = 3
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One indicator's part of an estimate: its feature that is told, the words, and its log-odds contribution."""
+class Told:
+    """What is told of one household: what raises its estimate (strongest first), what lowers it, and likely causes.
 
-    feature: str
-    text: str
-    contribution: float
-
-
-def reasons(
-    told: Contributions,
-    model: RiskModel,
-    histories: pa.Table,
-    row: int,
-    at: int,
-    *,
-    catalogue: Catalogue,
-    language: Language,
-) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
-    """What raises one household's estimate (strongest first), and what lowers it.
-
-    `row` is the household's row in `told`, `at` its row in `histories`. Contributions under 0.05 are not told.
+    `causes`: by cause the log-odds that its indicators together add, strongest first.
     """
+
+    raising: tuple[Reason, ...] = ()
+    lowering: tuple[Reason, ...] = ()
+    causes: tuple[tuple[str, float], ...] = ()
+
+
+def all_told(rows: Sequence[int], models: Models, stand: Standing, teller: Teller) -> dict[int, Told]:
+    """What is told of some rows of the teller's histories; of those without a score what policy names for everybody.
+
+    Who is below the line by the records is told so first, with the income that says it.
+    """
+    catalogue, at = teller.catalogue, np.asarray(rows, np.int64)
+    out = {int(r): Told(raising=tuple(teller.always(int(r)))) for r in at[stand.outcome[at] == ""]}
+    for name, model in models.items():
+        mine = at[stand.outcome[at] == name]
+        if not mine.size:
+            continue
+        x = matrix(teller.histories.take(pa.array(mine)), model.features, catalogue)
+        parts = contributions(model, x, catalogue.county.ranking(name), catalogue)
+        out |= {int(r): reasons(parts, model, i, int(r), teller) for i, r in enumerate(mine)}
+    for r in at[stand.below[at]]:
+        told, poor = out[int(r)], teller.below(int(r))
+        others = [one for one in told.raising if not _says_the_same(one.feature, poor.feature, catalogue)]
+        first = (poor, *others[: catalogue.listing.reasons.raising - 1])
+        out[int(r)] = Told(first, told.lowering, told.causes)
+    return out
+
+
+def reasons(told: Contributions, model: RiskModel, row: int, at: int, teller: Teller) -> Told:
+    """What is told of one household: `row` is its row in `told`, `at` its row in the teller's histories.
+
+    Contributions are ranked by policy's steps of log-odds; within a step the catalogue's order decides. Where nothing
+    that raises the estimate quotes an observed value, one that policy names is told beside.
+    """
+    telling = teller.catalogue.listing.reasons
     part = told.grouped[row]
-    order = np.argsort(-part, kind="stable")
-    raising = [g for g in order[:MOST_RAISING] if part[g] >= LEAST]
-    lowering = [g for g in order[::-1][:MOST_LOWERING] if part[g] <= -LEAST]
-
-    def tell(group: int) -> Reason:
-        name = model.features[told.leading[row, group]]
-        text = f"{catalogue.describe(name, language)}: {value_in_words(name, histories, at, catalogue, language)}"
-        return Reason(name, text, float(part[group]))
-
-    return tuple(tell(g) for g in raising), tuple(tell(g) for g in lowering)
-
-
-def value_in_words(name: str, histories: pa.Table, at: int, catalogue: Catalogue, language: Language) -> str:
-    """A household's observed value of a feature with its unit, or that it is not known."""
-    value = histories[name][at].as_py()
-    if value is None:
-        return catalogue.wording[language].unknown
-    if name in catalogue.features:
-        indicator = catalogue.indicators[catalogue.features[name].indicator]
-        reduction = catalogue.features[name].reduction
-        if indicator.codes and reduction in ("last", "max", "min") and int(value) in indicator.codes:
-            return indicator.codes[int(value)].said(language)
-    shown = number_in_words(value / 10 ** catalogue.decimals(name))
-    unit = catalogue.unit(name, language)
-    return f"{shown} {unit}" if unit else shown
+    order = np.argsort(-np.round(part / telling.step), kind="stable")
+    raising = [g for g in order if part[g] >= telling.least][: telling.raising]
+    lowering = [g for g in order[::-1] if part[g] <= -telling.least][: telling.lowering + OFFERED]
+    # Of what lowers it something that a reader can follow, where there is any.
+    lowering.sort(key=lambda g: not teller.best(told, model, row, int(g), at).agrees)
+    chosen = raising, lowering[: telling.lowering]
+    up, down = (tuple(teller.of_group(told, model, row, int(g), at) for g in some) for some in chosen)
+    if not any(r.observed for r in up):
+        up = (*up[: telling.raising - 1], *teller.always(at))
+    return Told(up, down, _causes(told, row, teller.catalogue))
 
 
-def number_in_words(value: float) -> str:
-    """A number as a reader wants it: whole when whole, else two decimals (three significant when small)."""
-    if value == round(value):
-        return f"{value:,.0f}"
-    return f"{value:,.2f}" if abs(value) >= 0.1 else f"{value:.3g}"
+def _says_the_same(one: str, other: str, catalogue: Catalogue) -> bool:
+    """Whether more than half of the indicators that two features are made of are the same."""
+    made = [{catalogue.features[n].indicator for n in catalogue.needed_for([f])} for f in (one, other)]
+    return 2 * len(made[0] & made[1]) > len(made[0] | made[1])
 
 
-def rule_in_words(rule: str, histories: pa.Table, at: int, *, catalogue: Catalogue, language: Language) -> str:
-    """A rule hit with its evidence: the rule, the observed value, the threshold in force; of several, what each is."""
-    definition = catalogue.rules[rule]
-    sign = {"at_least": "≥", "above": ">", "at_most": "≤", "below": "<"}
-    rests_on = evidence(definition, histories, at, catalogue)
-    parts = [
-        (f"{catalogue.describe(e.feature, language)}: " if len(rests_on) > 1 else "")
-        + f"{value_in_words(e.feature, histories, at, catalogue, language)} "
-        f"{sign[e.comparison]} {number_in_words(float(e.threshold))}"
-        for e in rests_on
-    ]
-    return f"{definition.name.said(language)} ({'; '.join(parts)})"
+def _causes(told: Contributions, row: int, catalogue: Catalogue) -> tuple[tuple[str, float], ...]:
+    """By cause what its indicators together add, strongest first; `other` is none."""
+    added: dict[str, float] = {}
+    for group, part in zip(told.groups, told.grouped[row], strict=True):
+        cause = catalogue.cause(group)
+        if cause:
+            added[cause] = added.get(cause, 0.0) + float(part)
+    telling = catalogue.listing.reasons
+    strong = [(c, v) for c, v in added.items() if v >= telling.least]
+    return tuple(sorted(strong, key=lambda p: -round(p[1] / telling.step)))

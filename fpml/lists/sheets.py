@@ -8,12 +8,13 @@ from typing import Any
 
 import xlsxwriter
 
-from fpml.catalogue import Language, Visiting
+from fpml.catalogue import CONFIRM, Language, Visiting
 from fpml.lists.sources import Source
 
-# What is to be filled in, in this order; those of CHOSEN have a list to choose from.
-FILL = ("verified", "cause", "income_check", "measures", "visitor", "date", "remark")
-CHOSEN = ("verified", "cause", "income_check", "measures")
+# What is to be filled in, in this order; those of CHOSEN have a list to choose from, those of CONFIRM ask whether a
+# reason of the row was found so.
+FILL = ("verified", *CONFIRM, "cause", "income_check", "measures", "visitor", "date", "remark")
+CHOSEN = ("verified", *CONFIRM, "cause", "income_check", "measures")
 LONGEST = {"visitor": 30, "remark": 300}
 # No cell of ours is longer: what a spreadsheet may hold is 32,767.
 MOST_TEXT = 4_000

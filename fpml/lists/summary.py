@@ -6,16 +6,22 @@ from typing import Any
 
 import xlsxwriter
 
+from fpml.catalogue import LEVELS
 from fpml.lists.sheets import About, Forms, for_print, workbook, write, write_cover
 from fpml.lists.village import VillageList, sources_and_stamps
 
+# What is counted besides the lines.
+MORE = (*LEVELS, "by_township", "by_county")
 Row = tuple[str, str, dict[str, int]]
 
 
 def counts(lines: Sequence[VillageList], about: About) -> dict[str, int]:
     """Households listed in some villages: all, and by each line."""
-    by = [line.listed_by for v in lines for line in v.lines]
-    return {"listed": len(by), **{k: by.count(k) for k in about.lines}}
+    each = [line for v in lines for line in v.lines]
+    by, level = [line.listed_by for line in each], [line.level for line in each]
+    told: dict[str, int] = {"listed": len(by)}
+    told |= {k: by.count(k) for k in about.lines} | {str(k): level.count(k) for k in LEVELS}
+    return told | {f"by_{who}": sum(who in line.also for line in each) for who in ("township", "county")}
 
 
 def write_summary(title: str, villages: Sequence[VillageList], about: About, path: Path) -> None:
@@ -52,6 +58,7 @@ def _write_table(book: xlsxwriter.Workbook, forms: Forms, about: About, name: st
         *([about.word("village")] if named else []),
         about.word("listed"),
         *about.lines.values(),
+        *(about.word(w) for w in MORE),
     ]
     for at, head in enumerate(heads):
         sheet.write_string(0, at, head, forms.head)

@@ -6,6 +6,7 @@ from typing import Any
 
 import xlsxwriter
 
+from fpml.catalogue import CONFIRM
 from fpml.lists.household import write_household
 from fpml.lists.sheets import (
     FILL,
@@ -23,24 +24,31 @@ from fpml.lists.sheets import (
     write_options,
 )
 
-TOLD = ("number", "household", "listed_by", "chance", "rules", "reasons", "eases")
+TOLD = ("number", "household", "level", "listed_by", "chance", "rules", "reasons", "eases", "likely")
 WIDTHS = {
-    "number": 5, "household": 17, "listed_by": 9, "chance": 9, "rules": 27, "reasons": 36, "eases": 20,
-    "verified": 10, "cause": 12, "income_check": 11, "measures": 14, "visitor": 9, "date": 11, "remark": 15,
-    "token": 13,
+    "number": 5, "household": 16, "level": 9, "listed_by": 8, "chance": 8, "rules": 27, "reasons": 46, "eases": 17,
+    "likely": 10, "verified": 9, "reason_1": 6, "reason_2": 6, "reason_3": 6, "cause": 10, "income_check": 9,
+    "measures": 12, "visitor": 8, "date": 11, "remark": 12, "token": 12,
 }  # fmt: skip
 LINE, HEADER = 16.5, 48
 
 
 @dataclass(frozen=True)
 class Line:
-    """One household of a village's list. `row`: its place in the county's list; `cells`: what is told of it."""
+    """One household of a village's list. `row`: its place in the county's list; `cells`: what is told of it.
+
+    `asked`: the indicators whose reasons are to be confirmed, in the order of CONFIRM; `level` and `also` as policy
+    names them.
+    """
 
     row: int
     household: str
     token: str
     listed_by: str
     cells: dict[str, Any]
+    asked: tuple[str, ...] = ()
+    level: str = ""
+    also: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,9 +153,14 @@ class _Sheets:
     def _write_line(self, at: int, line: Line, columns: dict[str, int]) -> None:
         sheet, forms = self.list, self.forms
         most = 2
+        spare = CONFIRM[len(line.asked) :]
         told = {"number": at, "household": line.household, "token": line.token, **line.cells}
-        look = {"number": forms.middle, "chance": forms.share, "token": forms.code}
+        told["level"] = "\n".join(str(line.cells[k]) for k in ("level", "also") if line.cells.get(k))
+        look = {"number": forms.middle, "level": forms.middle, "chance": forms.share, "token": forms.code}
         for name, column in columns.items():
+            if name in spare:
+                sheet.write_blank(at, column, None, forms.told)
+                continue
             if name in FILL:
                 sheet.write_blank(at, column, None, forms.open_date if name == "date" else forms.open)
                 continue

@@ -1,28 +1,33 @@
 """The warning list of one as-of: a row for each household to visit, with rank, probability, rule hits and reasons."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from fpml.catalogue import CHANNELS, DEPARTMENT, Catalogue, Language
+from fpml.catalogue import CHANNELS, DEPARTMENT, LEVELS, Catalogue, Language
 from fpml.dates import AsOf
-from fpml.features import as_of_months, matrix
-from fpml.households import condition_holds, in_monitoring
-from fpml.lists.rank import RULE, Bools, Floats, Ranked, hit_names, rank
-from fpml.lists.reasons import reasons, rule_in_words
+from fpml.features import as_of_months
+from fpml.households import hold_together, in_monitoring
+from fpml.lists.known import Known
+from fpml.lists.placing import advice, also_by, levels, likely_causes, recorded_causes
+from fpml.lists.rank import RULE, Bools, Places, Ranked, hit_names, rank
+from fpml.lists.reasons import Told, all_told
 from fpml.lists.sources import Source, sources
-from fpml.outcomes import risk_set
-from fpml.risk import RiskModel, contributions, rearranged
-from fpml.rules import any_hit, hits, of_channel
+from fpml.lists.standing import Models, Standing, standing
+from fpml.lists.telling import Teller
+from fpml.lists.values import rule_in_words
+from fpml.lists.yardstick import Yardstick
+from fpml.rules import any_hit, of_channel
 
-FILL_IN = ("verified", "cause", "remark")
-Models = Mapping[str, RiskModel]
+FILL_IN = ("verified", "cause_found", "remark")
+# What is known of dates of some households: their last records, and what departments last told of.
+Dates = Callable[[Sequence[str]], Known]
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,9 @@ class WarningList:
     """What a cadre gets. `titles` names the columns of `rows` in the list's language, in order.
 
     `listed_by`: by which line each row came, whatever the language. `villages`: the code of each row's village, ''
-    where it is not known. `stamps`: the fingerprints of all that it was made from.
+    where it is not known. `levels`, `also`: each row's level and who calls beside the village, by their names in
+    policy; `causes`: its likely causes, the likeliest first. `asked`: of each row the indicators (or named groups)
+    whose reasons stand in it, in order. `stamps`: the fingerprints of all that it was made from.
     """
 
     title: str
@@ -45,52 +52,22 @@ class WarningList:
     villages: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     stamps: Mapping[str, str] = field(default_factory=dict)
+    levels: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    asked: tuple[tuple[str, ...], ...] = ()
+    causes: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How every watched household stands at one as-of: the outcome it is told by ('' when not at risk), that outcome's
-    probability at the horizon that lists are ranked by, all probabilities, whether it is below the line, and the rules
-    that hit it."""
+class Drawn:
+    """A ranking with all that policy makes of its rows, in their order."""
 
-    outcome: npt.NDArray[np.object_]
-    score: Floats
-    probability: Mapping[tuple[str, int], Floats]
-    below: Bools
-    state_known: Bools
-    hits: Mapping[str, Bools]
-
-
-def scores(histories: pa.Table, models: Models, catalogue: Catalogue) -> dict[tuple[str, int], Floats]:
-    """For each outcome and horizon every row's probability, NaN for who is not at risk.
-
-    Non-decreasing in the horizon where the outcome counts any fall within it.
-    """
-    out: dict[tuple[str, int], Floats] = {}
-    for name, model in models.items():
-        outcome = catalogue.county.outcomes[name]
-        at_risk = risk_set(outcome, histories, catalogue).at_risk
-        x = matrix(histories.filter(pa.array(at_risk)), model.features, catalogue)
-        told = model.probabilities(x)
-        told = rearranged(told) if outcome.observed == "within" else told
-        for j, h in enumerate(model.horizons):
-            out[name, h] = np.full(histories.num_rows, np.nan)
-            out[name, h][at_risk] = told[:, j]
-    return out
-
-
-def standing(histories: pa.Table, models: Models, catalogue: Catalogue) -> Standing:
-    """The standing of every row. Who is at risk of two outcomes is told by the one that stands last in county.yaml."""
-    probability = scores(histories, models, catalogue)
-    outcome = np.full(histories.num_rows, "", object)
-    score = np.full(histories.num_rows, np.nan)
-    for name in catalogue.county.outcomes:
-        if name in models:
-            first = probability[name, catalogue.county.ranking(name)]
-            outcome[~np.isnan(first)] = name
-            score = np.where(np.isnan(first), score, first)
-    below, known = condition_holds(catalogue.county.below_already, histories, catalogue)
-    return Standing(outcome, score, probability, below, known, hits(histories, catalogue))
+    ranked: Ranked
+    told: Mapping[int, Told]
+    hit: tuple[tuple[str, ...], ...]
+    causes: tuple[tuple[str, ...], ...]
+    levels: tuple[str, ...]
+    also: tuple[str, ...]
 
 
 def draw_up(
@@ -101,32 +78,90 @@ def draw_up(
     in_peace: Bools,
     language: Language,
     ledger_version: int,
+    stand: Standing | None = None,
+    dates: Dates | None = None,
 ) -> WarningList:
     """The warning list of histories that all have one as-of, ranked by the county's horizon.
 
     `in_peace`: which rows are of households listed lately of whom nothing new is known. They are not listed, nor are
-    those in monitoring; how many of them rules hit is said.
+    those in monitoring; how many of them rules hit is said. `dates`: what reasons say of days; without it they tell
+    the as-of's. `stand`: how each row stands, where that has been reckoned.
     """
     as_of = AsOf(int(as_of_months(histories)[0]))
-    stand = standing(histories, models, catalogue)
-    apart = in_peace | in_monitoring(histories)
-    ranked = rank(stand.score, stand.below, _lines(stand, catalogue), visits=catalogue.county.visits, apart=apart)
+    stand = standing(histories, models, catalogue) if stand is None else stand
+    monitored = in_monitoring(histories)
+    lines, spare = _lines(stand, catalogue), _spare(histories, catalogue)
+    ranked = rank(
+        stand.score, stand.below, lines, visits=catalogue.county.visits, apart=in_peace | monitored,
+        spare=any_hit(spare, stand.score.size), places=_places(histories, catalogue),
+    )  # fmt: skip
+    households = histories["household_id"].take(pa.array(ranked.rows)).cast(pa.string()).to_pylist()
+    known = dates(households) if dates else Known(as_of)
+    teller = Teller(histories, catalogue, language, known, Yardstick(histories, catalogue))
+    drawn = _drawn(ranked, households, stand, models, teller, as_of.date)
     words = catalogue.wording[language].words
-    code = histories[f"{catalogue.county.village}__last__ever"].take(pa.array(ranked.rows)).to_pylist()
+    apart = {"in_monitoring": monitored, "left_in_peace": in_peace & ~monitored}
+    left_out = _left_out(stand, ranked, {k: any_hit(lines, m.size) & m for k, m in apart.items()}, spare, teller)
     return WarningList(
         title=words["title"],
         as_of_date=as_of.date,
-        about=_about(stand, ranked, models, catalogue, as_of, language, ledger_version),
+        about=_about(stand, drawn, models, teller, ledger_version, left_out),
         titles=_titles(models, catalogue, language),
-        rows=_rows(histories, stand, ranked, models, catalogue, language),
+        rows=_rows(histories, stand, drawn, models, catalogue, language),
         listed_by=ranked.listed_by,
         words=words,
         simulated=catalogue.county.simulated,
         language=language,
-        villages=tuple("" if c is None else str(int(c)) for c in code),
+        villages=_villages(histories, ranked, catalogue),
         sources=sources(histories, catalogue, language),
         stamps={"policy": catalogue.fingerprint, "ledger": str(ledger_version), "models": _fingerprints(models, words)},
+        levels=drawn.levels,
+        also=drawn.also,
+        causes=drawn.causes,
+        asked=tuple(tuple(r.group for r in drawn.told[int(at)].raising) for at in ranked.rows),
     )
+
+
+def _drawn(
+    ranked: Ranked, households: Sequence[str], stand: Standing, models: Models, teller: Teller, day: date
+) -> Drawn:
+    catalogue, rows = teller.catalogue, ranked.rows
+    hit = tuple(hit_names(stand.hits, int(r)) for r in rows)
+    level = levels(stand.score[rows], stand.below[rows].tolist(), hit, catalogue, day)
+    also = also_by(level, households, catalogue, day)
+    told = all_told(rows.tolist(), models, stand, teller)
+    recorded = recorded_causes(teller.histories.take(pa.array(rows)), catalogue)
+    each = zip(rows.tolist(), hit, recorded, strict=True)
+    causes = tuple(likely_causes(told[r], h, known, catalogue) for r, h, known in each)
+    return Drawn(ranked, told, hit, causes, tuple(level), tuple(also))
+
+
+def _left_out(
+    stand: Standing, ranked: Ranked, apart: Mapping[str, Bools], spare: Mapping[str, Bools], teller: Teller
+) -> dict[str, int]:
+    """In words, how many were not listed and why: `apart` though a rule hit them, `spare` though they have a chance."""
+    listing, language = teller.catalogue.listing, teller.language
+    left = ~np.isnan(stand.score)
+    left[ranked.rows] = False
+    told = {listing.words[k].said(language): int(of.sum()) for k, of in apart.items()}
+    return told | {listing.apart[k].name.said(language): int((of & left).sum()) for k, of in spare.items()}
+
+
+def _villages(histories: pa.Table, ranked: Ranked, catalogue: Catalogue) -> tuple[str, ...]:
+    """The code of each listed row's village, '' where it is not known."""
+    code = histories[f"{catalogue.county.village}__last__ever"].take(pa.array(ranked.rows)).to_pylist()
+    return tuple("" if c is None else str(int(c)) for c in code)
+
+
+def _spare(histories: pa.Table, catalogue: Catalogue) -> dict[str, Bools]:
+    """Whom the model does not add, by policy's reason."""
+    return {n: hold_together(g.all, g.any, histories, catalogue)[0] for n, g in catalogue.listing.apart.items()}
+
+
+def _places(histories: pa.Table, catalogue: Catalogue) -> Places:
+    village = histories[f"{catalogue.county.village}__last__ever"].cast(pa.int64())
+    most = int(catalogue.listing.floors.share * catalogue.county.visits)
+    return Places(pc.fill_null(village, -1).to_numpy(), most)
 
 
 def _lines(stand: Standing, catalogue: Catalogue) -> dict[str, Bools]:
@@ -143,29 +178,41 @@ def _titles(models: Models, catalogue: Catalogue, language: Language) -> dict[st
         outcome = catalogue.county.outcomes[name]
         phrase = words["chance" if outcome.observed == "within" else "chance_at"]
         chances.update({f"chance_{h}": phrase.format(months=h) for h in sorted(model.calibrations)})
-    named = ("rank", "household", "village", "listed_by")
-    return {k: words[k] for k in named} | chances | {k: words[k] for k in ("rules", "reasons", "eases", *FILL_IN)}
+    own = {k: w.said(language) for k, w in catalogue.listing.words.items()}
+    return {
+        **{k: words[k] for k in ("rank", "household", "village")},
+        "level": own["level"],
+        "listed_by": words["listed_by"],
+        "also": own["also"],
+        **chances,
+        **{k: words[k] for k in ("rules", "reasons", "eases")},
+        "cause": own["likely"],
+        "consider": own["consider_title"],
+        "ask": own["ask"],
+        "verified": words["verified"],
+        "cause_found": words["cause"],
+        "remark": words["remark"],
+    }
 
 
 def _rows(
-    histories: pa.Table, stand: Standing, ranked: Ranked, models: Models, catalogue: Catalogue, language: Language
+    histories: pa.Table, stand: Standing, drawn: Drawn, models: Models, catalogue: Catalogue, language: Language
 ) -> pd.DataFrame:
-    words = catalogue.wording[language].words
-    told = _told(histories, stand, ranked, models, catalogue, language)
+    words, own = catalogue.wording[language].words, catalogue.listing.words
     rows: list[dict[str, Any]] = []
-    for place, (at, by) in enumerate(zip(ranked.rows, ranked.listed_by, strict=True), start=1):
-        raising, lowering = told.get(int(at), ("", ""))
+    for n, at in enumerate(drawn.ranked.rows.tolist()):
+        told, hit = drawn.told[at], drawn.hit[n]
         line: dict[str, Any] = {
-            "rank": place,
-            "household": histories["household_id"][int(at)].as_py(),
-            "village": _place(histories, int(at), catalogue, language),
-            "listed_by": words[by],
-            "rules": "\n".join(
-                rule_in_words(r, histories, int(at), catalogue=catalogue, language=language)
-                for r in hit_names(stand.hits, int(at))
-            ),
-            "reasons": words["already"] if stand.below[at] else raising,
-            "eases": lowering,
+            "rank": n + 1,
+            "household": histories["household_id"][at].as_py(),
+            "village": _place(histories, at, catalogue, language),
+            "level": own[f"level_{drawn.levels[n]}"].said(language),
+            "listed_by": words[drawn.ranked.listed_by[n]],
+            "also": own[f"also_{drawn.also[n] or 'village'}"].said(language),
+            "rules": "\n".join(rule_in_words(r, histories, at, catalogue=catalogue, language=language) for r in hit),
+            "reasons": "\n".join(f"{i}. {r.text}" for i, r in enumerate(told.raising, start=1)),
+            "eases": "\n".join(r.text for r in told.lowering),
+            **advice(drawn.causes[n], catalogue, language),
             **dict.fromkeys(FILL_IN, ""),
         }
         for (outcome, h), probability in stand.probability.items():
@@ -182,35 +229,21 @@ def _place(histories: pa.Table, at: int, catalogue: Catalogue, language: Languag
     return "" if code is None else names[code].said(language) if code in names else str(code)
 
 
-def _told(
-    histories: pa.Table, stand: Standing, ranked: Ranked, models: Models, catalogue: Catalogue, language: Language
-) -> dict[int, tuple[str, str]]:
-    """For each listed row that has a score: what raises its estimate, and what lowers it, in words."""
-    out: dict[int, tuple[str, str]] = {}
-    for name, model in models.items():
-        listed = ranked.rows[stand.outcome[ranked.rows] == name]
-        if not listed.size:
-            continue
-        x = matrix(histories.take(pa.array(listed)), model.features, catalogue)
-        parts = contributions(model, x, catalogue.county.ranking(name), catalogue)
-        for i, at in enumerate(listed):
-            up, down = reasons(parts, model, histories, i, int(at), catalogue=catalogue, language=language)
-            out[int(at)] = ("\n".join(r.text for r in up), "\n".join(r.text for r in down))
-    return out
-
-
 def _about(
-    stand: Standing,
-    ranked: Ranked,
-    models: Models,
-    catalogue: Catalogue,
-    as_of: AsOf,
-    language: Language,
-    ledger_version: int,
+    stand: Standing, drawn: Drawn, models: Models, teller: Teller, ledger_version: int, left_out: Mapping[str, int]
 ) -> tuple[tuple[str, str | int], ...]:
     """The cover: what this is, how to use it, the counts, and the fingerprints of all it was made from."""
-    words = catalogue.wording[language].words
+    catalogue, language, as_of = teller.catalogue, teller.language, teller.known.as_of
+    words, ranked = catalogue.wording[language].words, drawn.ranked
+    own = {k: w.said(language) for k, w in catalogue.listing.words.items()}
     at_risk = ~np.isnan(stand.score)
+    more = {
+        **{own[f"listed_{k}"]: drawn.levels.count(k) for k in LEVELS},
+        own["by_township"]: sum("township" in a for a in drawn.also),
+        own["by_county"]: sum("county" in a for a in drawn.also),
+        own["floors"]: ranked.floors,
+        **left_out,
+    }
     typical = f"{stand.score[at_risk].mean():.1%}" if at_risk.any() else words["none"]
     counts = {
         "watched": stand.score.size,
@@ -220,7 +253,6 @@ def _about(
         "listed": int(ranked.rows.size),
         "capacity": catalogue.county.visits,
         "excess": ranked.excess,
-        "spared": ranked.spared,
     }
     return (
         (words["as_of"], f"{as_of.date} ({catalogue.county.name.said(language)})"),
@@ -228,6 +260,7 @@ def _about(
         (words["how"], words["how_text"]),
         (words["base"], typical),
         *((words[k], n) for k, n in counts.items()),
+        *more.items(),
         (words["policy"], catalogue.fingerprint),
         (words["ledger"], str(ledger_version)),
         (words["models"], _fingerprints(models, words)),

@@ -10,7 +10,7 @@ import pyarrow as pa
 from fpml.catalogue import Catalogue, Condition, Language
 from fpml.households import in_force
 from fpml.lists import rule_in_words
-from fpml.lists.reasons import number_in_words, value_in_words
+from fpml.lists.values import number_in_words, value_in_words
 from fpml.measure.metrics import Ints
 from fpml.review.study import Study
 from fpml.rules import pushed

@@ -111,6 +111,8 @@ def look(
     luck = rng.random(n)
     order = np.select([declared, walked, pushed], [3.0, 2.0, 1.0 + 0.01 * hits.sum(axis=1)], 0.0)
     if listed is not None:
+        # Households that split off this month were on nobody's list.
+        listed = np.concatenate([listed, np.zeros(n - listed.size, bool)])
         order = np.maximum(order, np.where(listed & free, 4.0, 0.0))
     if profile.dials.looking == "random":
         lot = draws.chance("drawn by lot", profile.visits / 1000, n) if apart else np.ones(n, bool)

@@ -44,8 +44,6 @@ class Growing:
         """
         place, plan = self.place, self.plan
         self.office.draws = Draws(plan.seed, 1 + place.number, place.month + 1)
-        if listed is not None:
-            listed = np.concatenate([listed, np.zeros(len(place.homes) - listed.size, bool)])
         lived = township.step(place, plan.seed, plan.of(self.spot), line=line, office=self.office, listed=listed)
         told = self.office.known_now()
         for name in ("household", "person"):

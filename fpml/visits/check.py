@@ -11,12 +11,12 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
-from fpml.catalogue import LISTED, VERIFIED, Visiting
+from fpml.catalogue import CONFIRM, LISTED, VERIFIED, Visiting
 from fpml.dates import AsOf
 from fpml.intake.cells import days
 from fpml.intake.id_numbers import holds_id_number
 from fpml.keys import IdentityKey
-from fpml.lists import LONGEST, Issued, Token, printed_hash
+from fpml.lists import FILL, LONGEST, Issued, Token, printed_hash
 from fpml.visits.read import PREFILLED, Row
 from fpml.visits.visit import Refused, Visit
 
@@ -66,7 +66,7 @@ class Checker:
                 if name in row.cells and name in printed and shown[name] != printed[name]:
                     return Refused("edited_row", (name,))
         cells = {k: v for k, v in row.cells.items() if k not in PREFILLED}
-        return self._unreadable(cells) or self._visit(cells, token, issued.households[at], issued.villages[at])
+        return self._unreadable(cells) or self._visit(cells, token, issued, at)
 
     def _unreadable(self, cells: Mapping[str, str]) -> Refused | None:
         """What can be said of cells before anybody asks what they mean."""
@@ -81,7 +81,10 @@ class Checker:
                 return Refused("private_number", (name,))
         return None
 
-    def _visit(self, cells: Mapping[str, str], token: Token, household: str, village: str) -> Visit | Refused:
+    def _visit(self, cells: Mapping[str, str], token: Token, issued: Issued, at: int) -> Visit | Refused:
+        confirmed = self._confirmed(cells, issued.asked[at])
+        if isinstance(confirmed, Refused):
+            return confirmed
         found = self._choices(cells)
         if isinstance(found, Refused):
             return found
@@ -91,15 +94,26 @@ class Checker:
         faulty = self._said(cells, answer, cause) or self._wrong_date(cells, visited, token.month.date)
         if faulty:
             return faulty
-        if not answer and any(k in cells for k in ("cause", "income_check", "measures", "visitor", "date", "remark")):
+        if not answer and any(k in cells for k in FILL if k != VERIFIED):
             return Refused("no_answer")
         steps = self._steps(cells)
         if isinstance(steps, Refused):
             return steps
         return Visit(
-            token, household, village, answer, cause, income, measures, about["visitor"], visited, about["remark"],
-            steps, cells.get("replaces", "").strip().lower(),
+            token, issued.households[at], issued.villages[at], answer, cause, income, measures, about["visitor"],
+            visited, about["remark"], steps, cells.get("replaces", "").strip().lower(), issued.asked[at], confirmed,
         )  # fmt: skip
+
+    def _confirmed(self, cells: Mapping[str, str], asked: tuple[str, ...]) -> tuple[str, ...] | Refused:
+        """Of each reason that stood in the row whether it was found so; none where no cell says anything."""
+        known = {_fold(w): n for n, said in self.visiting.confirmations.items() for w in (said.zh, said.en) if w}
+        for at, name in enumerate(CONFIRM):
+            if name in cells and at >= len(asked):
+                return Refused("no_such_reason", (name,))
+            if name in cells and _fold(cells[name]) not in known:
+                return Refused("unknown_confirmation", (name,))
+        told = tuple(known.get(_fold(cells.get(name, "")), "") for name in CONFIRM[: len(asked)])
+        return told if any(told) else ()
 
     def _choices(self, cells: Mapping[str, str]) -> tuple[str, str, str, tuple[str, ...]] | Refused:
         """The choices by their names in policy, whichever language they are written in."""
@@ -133,7 +147,7 @@ class Checker:
             return Refused("cause_contradicts")
         if cause == "other" and "remark" not in cells:
             return Refused("other_unsaid")
-        if not definition.met and ("income_check" in cells or "measures" in cells):
+        if not definition.met and any(k in cells for k in ("income_check", "measures", *CONFIRM)):
             return Refused("not_met_and_found")
         return next((Refused(f"no_{k}") for k in ("visitor", "date") if not cells.get(k, "").strip()), None)
 

@@ -9,14 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpml.catalogue import Visiting
+from fpml.catalogue import CONFIRM, Visiting
 from fpml.errors import DeliveryError
 from fpml.intake.tables import RawTable, tables
 from fpml.lists import FILL
 
 PREFILLED = ("household", "listed_by", "rules", "reasons", "eases")
-# Without these a list cannot be taken in; other prefilled columns may have been deleted.
-NEEDED = ("household", *FILL)
+# Without these a list cannot be taken in; other prefilled columns may have been deleted, and older lists ask of no
+# reasons.
+NEEDED = ("household", *(name for name in FILL if name not in CONFIRM))
 MOST_ROWS = 20_000
 _REMEDY = "Send back the workbook that went out, filled in, with all of its columns."
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date as Date
 
+from fpml.catalogue import CONFIRM
 from fpml.lists import Token
 
 # What is compared between two versions, and told by its column's name where they differ.
@@ -17,7 +18,8 @@ class Visit:
     """One row filled in: choices by their names in policy, '' or nothing where a cell is empty.
 
     `steps`: the day of each step of the procedure that the row tells of. `replaces`: the version of what was taken in
-    before that this is meant to put right, as a workbook that was sent back says.
+    before that this is meant to put right, as a workbook that was sent back says. `asked`: the indicators whose reasons
+    stood in the row; `reasons`: of each whether it was found so, '' where that is not told.
     """
 
     token: Token
@@ -32,12 +34,15 @@ class Visit:
     remark: str = ""
     steps: Mapping[str, Date] = field(default_factory=dict)
     replaces: str = ""
+    asked: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     @property
     def cells(self) -> dict[str, str]:
         """What each cell says, as text; '' where it is empty."""
         told = {name: getattr(self, name) for name in TOLD}
         told = {k: "、".join(v) if isinstance(v, tuple) else str(v or "") for k, v in told.items()}
+        told |= {k: a for k, a in zip(CONFIRM, self.reasons, strict=False) if a}
         return told | {k: str(day) for k, day in sorted(self.steps.items())}
 
     @property

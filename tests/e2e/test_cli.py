@@ -72,8 +72,13 @@ def copy(root: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(root, tmp_path / "copy", ignore=shutil.ignore_patterns("20??-??.parquet")))
 
 
+def newest(root: Path) -> Path:
+    """Where the edition in force lies: the last one published."""
+    return max((root / "data" / "lists").glob(f"{LIST}*"), key=lambda p: p.name)
+
+
 def listed(root: Path) -> list[str]:
-    book = openpyxl.load_workbook(root / "data" / "lists" / LIST / "warnings.xlsx")
+    book = openpyxl.load_workbook(newest(root) / "warnings.xlsx")
     return [str(c.value) for c in book.worksheets[1]["B"][1:]]
 
 
@@ -124,51 +129,62 @@ def test_the_list_holds_watched_households_once_each_and_no_more_than_the_visits
     households = listed(root)
     assert len(households) == len(set(households)) == 300
     assert all(ID.fullmatch(h) for h in households)
-    csv_lines = (root / "data" / "lists" / LIST / "warnings.csv").read_text(encoding="utf-8-sig")
+    csv_lines = (newest(root) / "warnings.csv").read_text(encoding="utf-8-sig")
     assert set(ID.findall(csv_lines)) == set(households)
 
 
-def test_the_month_again_gives_the_same_bytes(root: Path) -> None:
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_the_month_again_changes_nothing_and_says_so(root: Path) -> None:
     folder = root / "data" / "lists" / LIST
-    before = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    assert {n for n in before if "/" not in n} == {
-        "listed.parquet", "summary.csv", "summary.json", "summary.xlsx", "warnings.csv", "warnings.json",
-        "warnings.xlsx",
+    before = contents(root / "data" / "lists")
+    # Before training it was published by rules alone: that edition remains beside the one with models.
+    assert {n.partition("/")[0] for n in before} == {LIST, f"{LIST}-edition-2"}
+    assert {p.name for p in folder.iterdir()} == {
+        "listed.parquet", "policy", "stamp.json", "summary.csv", "summary.json", "summary.xlsx", "townships",
+        "villages", "warnings.csv", "warnings.json", "warnings.xlsx",
     }  # fmt: skip
-    assert sum(n.startswith("villages/") for n in before) >= 3
+    assert sum(n.startswith(f"{LIST}/villages/") for n in before) >= 3
     again = run("month", LIST, "--workspace", root, "--json")
     assert again.status == 0
-    assert {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
-    answer = json.loads(again.out)
-    assert Path(answer["folder"]) == folder
+    assert contents(root / "data" / "lists") == before
+    lines = [json.loads(line) for line in again.out.splitlines()]
+    assert [x["stage"] for x in lines[:-1]] == ["intake"]
+    assert (lines[-1]["done"], lines[-1]["new"], lines[-1]["edition"]) == (True, False, 2)
+    assert lines[-1]["folder"] == str(root / "data" / "lists" / f"{LIST}-edition-2")
+    assert "Nothing changed: edition 2" in run("month", LIST, "--workspace", root).out
 
 
-def test_a_run_that_was_killed_does_no_harm_to_the_next(copy: Path) -> None:
+def test_what_a_killed_run_left_does_no_harm_to_the_next(copy: Path) -> None:
     lists = copy / "data" / "lists"
-    before = (lists / LIST / "warnings.csv").read_bytes()
-    (lists / ".part-dead").mkdir()
-    (lists / ".part-dead" / "warnings.csv").write_text("half")
-    (lists / LIST).rename(lists / f".old-{LIST}")  # killed between taking the old away and putting the new there
+    before = contents(lists)
+    (lists / f".part-{LIST}").mkdir()
+    (lists / f".part-{LIST}" / "warnings.csv").write_text("half")
     (copy / "data" / "quarantine").mkdir(exist_ok=True)
     (copy / "data" / "quarantine" / "dead.part").write_bytes(b"half")
     (next((copy / "models" / "artefacts").iterdir()) / ".part-dead").mkdir()
+    policy = copy / "policy" / "county.yaml"
+    policy.write_text(policy.read_text(encoding="utf-8").replace("visits: 300", "visits: 299"), encoding="utf-8")
     assert run("month", LIST, "--workspace", copy).status == 0
-    assert (lists / LIST / "warnings.csv").read_bytes() == before
-    assert not (lists / f".old-{LIST}").exists()
     status = json.loads(run("status", "--workspace", copy, "--json").out)
-    assert status["lists"] == [LIST]
+    assert [(e["month"], e["edition"]) for e in status["published"]] == [(LIST, n) for n in (1, 2, 3)]
     assert len(status["models"]) == 2
+    after = contents(lists)
+    assert {n: after[n] for n in before} == before
+    assert not list(lists.glob(".part-*"))
 
 
 def test_a_month_with_a_bad_file_publishes_nothing_new_and_names_the_file(copy: Path) -> None:
-    before = (copy / "data" / "lists" / LIST / "warnings.csv").read_bytes()
+    before = contents(copy / "data" / "lists")
     (copy / "data" / "deliveries" / "2023-06.csv").write_text("household_id,value\nD000001,3\n")
     ran = run("month", LIST, "--workspace", copy, "--quiet")
     assert ran.status == 3
     assert ran.err.startswith("2023-06.csv: ")
     assert len(ran.err.splitlines()) == 1
     assert not ID.search(ran.out + ran.err)
-    assert (copy / "data" / "lists" / LIST / "warnings.csv").read_bytes() == before
+    assert contents(copy / "data" / "lists") == before
 
 
 def test_a_household_is_explained_in_words(root: Path) -> None:
@@ -189,19 +205,19 @@ def test_a_household_that_nobody_watches_is_not_echoed(root: Path) -> None:
 
 def test_the_month_in_english(copy: Path) -> None:
     assert run("month", LIST, "--workspace", copy, "--lang", "en", "--quiet").status == 0
-    book = openpyxl.load_workbook(copy / "data" / "lists" / LIST / "warnings.xlsx")
+    book = openpyxl.load_workbook(newest(copy) / "warnings.xlsx")
     assert book.sheetnames == ["About this list", "Households to visit"]
     cells = [str(c.value) for sheet in book for line in sheet.iter_rows() for c in line]
     chinese = [c for c in cells if re.search(r"[\u4e00-\u9fff]", c)]
     assert not chinese, chinese[:3]
-    for path in sorted((copy / "data" / "lists" / LIST).rglob("*.xlsx"))[:4]:
+    for path in sorted(newest(copy).rglob("*.xlsx"))[:4]:
         cells = [str(c.value) for sheet in openpyxl.load_workbook(path) for line in sheet.iter_rows() for c in line]
         assert not [c for c in cells if re.search(r"[\u4e00-\u9fff]", c)], path.name
 
 
 def test_what_cadres_fill_in_comes_back_into_the_ledger(copy: Path, tmp_path: Path) -> None:
     county = fpml.open(copy)
-    source = max((copy / "data" / "lists" / LIST / "villages").glob("*.xlsx"), key=lambda p: p.stat().st_size)
+    source = max((newest(copy) / "villages").glob("*.xlsx"), key=lambda p: p.stat().st_size)
     filling = {1: YES | {"date": "2023-06-05"}, 2: NO | {"date": "2023-06-06"}, 3: {"verified": "属实"}}
     path = fill(source, tmp_path / "filled.xlsx", filling, county.catalogue)
     ran = run("verify", path, "--received", "2023-06-20", "--workspace", copy, "--json")
@@ -235,7 +251,7 @@ def test_what_cadres_fill_in_comes_back_into_the_ledger(copy: Path, tmp_path: Pa
 
 def test_a_killed_verify_is_finished_by_the_next_one(copy: Path, tmp_path: Path) -> None:
     county = fpml.open(copy)
-    source = max((copy / "data" / "lists" / LIST / "villages").glob("*.xlsx"), key=lambda p: p.stat().st_size)
+    source = max((newest(copy) / "villages").glob("*.xlsx"), key=lambda p: p.stat().st_size)
     path = fill(source, tmp_path / "filled.xlsx", {1: YES | {"date": "2023-06-05"}}, county.catalogue)
     whole = Path(shutil.copytree(copy, tmp_path / "whole"))
     argv = ("verify", path, "--received", "2023-06-20", "--json", "--workspace")
@@ -310,8 +326,9 @@ def test_training_before_anything_was_known_exits_with_4(copy: Path) -> None:
     assert ran.status == 4, ran.err
 
 
-def test_a_month_of_which_nothing_is_known_exits_with_4(copy: Path) -> None:
-    ran = run("month", "2020-06", "--workspace", copy, "--quiet")
+@pytest.mark.parametrize("month", ["2020-06", "last"])
+def test_a_month_of_which_nothing_is_known_exits_with_4(copy: Path, month: str) -> None:
+    ran = run("month", month, "--workspace", copy, "--quiet")
     assert ran.status == 4, ran.err
 
 
@@ -367,7 +384,7 @@ def test_refused_rows_are_counted_by_reason_and_named_nowhere(tmp_path: Path) ->
     (receipt,) = json.loads(ran.out)["receipts"]
     assert (receipt["rows"], receipt["accepted"], receipt["quarantined"]) == (2, 1, {"not_a_number": 1})
     assert not ID.search(ran.out + ran.err)
-    assert json.loads(run("status", "--workspace", root, "--json").out)["deliveries_with_refused_rows"] == 1
+    assert json.loads(run("status", "--workspace", root, "--json").out)["deliveries"]["with_refused_rows"] == 1
 
 
 def test_init_again_leaves_what_a_county_changed(tmp_path: Path) -> None:

@@ -594,8 +594,7 @@ def test_the_list_in_force_is_the_list_that_is_published(county: fpml.County, tm
     first = AsOf.parse("2022-10")
     listed = []
     for n in range(COUNTED):
-        rows = month.run(mine, first.shift(n)).warnings.rows
-        listed.append(set(rows.household))
+        listed.append(set(month.run(mine, first.shift(n)).listed))
     study = mine.lookback.study([first.shift(n) for n in range(COUNTED)], months=COUNTED, times=2)
     panel = study.sides.panel
     assert panel.first == 0
@@ -606,14 +605,15 @@ def test_the_list_in_force_is_the_list_that_is_published(county: fpml.County, tm
     assert len(listed[0]) >= 30
     assert len(set.union(*listed[1:5]) & listed[0]) < len(listed[0]) / 2
     same_month = month.run(mine, first.shift(COUNTED - 1))
-    assert set(same_month.warnings.rows.household) == listed[-1]
+    assert set(same_month.listed) == listed[-1]
+    assert not same_month.new
     assert same_month.later == ()
-    # A list of an earlier version, and one whose replacing was cut off: what they listed is known all the same.
+    # A list that an earlier version published: whom it listed is known all the same.
     last, lists = first.shift(COUNTED - 1), mine.workspace.lists
-    (lists / str(last.shift(-1)) / "listed.parquet").unlink()
-    (lists / str(last.shift(-2))).rename(lists / f".old-{last.shift(-2)}")
-    assert set(month.run(mine, last).warnings.rows.household) == listed[-1]
-    assert (lists / str(last.shift(-2)) / "listed.parquet").is_file()
+    for old in ("listed.parquet", "stamp.json"):
+        (lists / str(last.shift(-1)) / old).unlink()
+    again = month.run(mine, last)
+    assert (set(again.listed), again.edition.number, again.changed) == (listed[-1], 1, ())
     assert month.run(mine, first).later == tuple(str(first.shift(n)) for n in range(1, 6))
     (lists / str(last.shift(-1)) / "warnings.csv").write_bytes(b"")
     with pytest.raises(InputError, match=str(last.shift(-1))):

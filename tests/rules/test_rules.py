@@ -151,7 +151,8 @@ def test_what_was_declared_is_told_beside_a_rule_that_lists_the_household_alread
     (row,) = one.warning_list("2023-06", language="en").rows.to_dict("records")
     assert row["listed_by"] == "rule"
     assert row["rules"].splitlines() == [
-        "house graded C or D (1 reports ≥ 1)", "the household declared hardship (1 reports ≥ 1)",
+        "house graded C or D (1 reports ≥ 1; no notice on record; an assumed threshold)",
+        "the household declared hardship (1 reports ≥ 1; Jiangxi, 2021 (as reported))",
     ]  # fmt: skip
 
 

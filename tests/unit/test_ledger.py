@@ -293,7 +293,7 @@ def test_the_ledger_as_it_lay_on_a_past_day(county: fpml.County, desk: Any) -> N
     past = Ledger(county.workspace.ledger, day=yesterday)
     assert past.everything()["household_id"].to_pylist() == ["H1"]
     assert county.ledger.rows == 2
-    with pytest.raises(LedgerError, match="without a day"):
+    with pytest.raises(LedgerError, match="opened as it was then"):
         past.append(past.everything(), "x")
     with pytest.raises(NotYetError, match="nothing had been taken in"):
         Ledger(county.workspace.ledger, day=date(2001, 1, 1))

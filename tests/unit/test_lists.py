@@ -13,6 +13,7 @@ import pytest
 
 from fpml.catalogue import Catalogue
 from fpml.lists import WarningList, rank, write_csv, write_workbook
+from fpml.lists.rank import Places
 
 # openpyxl reads footers only that say left, centre or right; Excel takes the rest as centre.
 pytestmark = pytest.mark.filterwarnings("ignore:Cannot parse header or footer:UserWarning")
@@ -124,14 +125,15 @@ def a_list(catalogue: Catalogue, households: Sequence[str], **changed: Any) -> W
     """A warning list in Chinese whose households have these ids."""
     words = catalogue.wording["zh"].words
     named = ("rank", "household", "village", "listed_by")
-    rest = ("rules", "reasons", "eases", "verified", "cause", "remark")
-    titles = {k: words[k] for k in named} | {"chance_3": "3", "chance_12": "12"} | {k: words[k] for k in rest}
+    rest = ("rules", "reasons", "eases", "verified", "cause_found", "remark")
+    titles = {k: words[k] for k in named} | {"chance_3": "3", "chance_12": "12"}
+    titles |= {k: words["cause" if k == "cause_found" else k] for k in rest}
     rows = pd.DataFrame(
         [
             {
                 "rank": i, "household": h, "village": "360121001001", "listed_by": words["both"],
                 "chance_3": 0.25 if i % 2 else NAN, "chance_12": 0.5, "rules": f"{h}\n规则", "reasons": "原因",
-                "eases": "", "verified": "", "cause": "", "remark": "",
+                "eases": "", "verified": "", "cause_found": "", "remark": "",
             }
             for i, h in enumerate(households, start=1)
         ],
@@ -251,3 +253,42 @@ def test_another_program_opens_the_workbook_and_computes_nothing(catalogue: Cata
     title = catalogue.wording["zh"].words["title"]
     lines = list(csv.reader((tmp_path / f"w-{title}.csv").read_text(encoding="utf-8-sig").splitlines()))
     assert lines[1][1] == "=1+1"
+
+
+# Floors
+
+
+def floored(
+    score: Sequence[float], village: Sequence[int], hit: Sequence[int] = (), **asked: Any
+) -> tuple[set[int], int]:
+    lines = {"rule": np.isin(np.arange(len(score)), hit)}
+    apart = np.zeros(len(score), bool)
+    places = Places(np.array(village, np.int64), asked.pop("most", 2))
+    r = rank(np.array(score, float), apart, lines, visits=3, apart=apart, places=places, **asked)
+    return set(r.rows.tolist()), r.floors
+
+
+def test_a_village_that_would_have_nobody_gives_its_best_for_the_lowest_of_one_that_has_others() -> None:
+    score, village = [0.9, 0.8, 0.7, 0.2, 0.1], [1, 1, 1, 2, 2]
+    assert floored(score, village) == ({0, 1, 3}, 1)
+    assert floored(score, village, most=0) == ({0, 1, 2}, 0)
+
+
+def test_a_floor_takes_nobody_from_a_village_that_has_one_alone_and_none_is_for_an_unknown_village() -> None:
+    assert floored([0.9, 0.8, 0.7, 0.2], [1, 2, 3, 4]) == ({0, 1, 2}, 0)
+    assert floored([0.9, 0.8, 0.7, 0.2], [1, 1, 1, -1]) == ({0, 1, 2}, 0)
+
+
+def test_a_village_with_a_rule_hit_needs_no_floor_and_hits_leave_no_room_for_floors() -> None:
+    assert floored([0.9, 0.8, 0.2, 0.1], [1, 1, 2, 2], hit=[3]) == ({0, 1, 3}, 0)
+    assert floored([0.9, 0.8, 0.7, 0.2], [1, 1, 1, 2], hit=[0, 1, 2]) == ({0, 1, 2}, 0)
+
+
+def test_whom_the_model_is_not_to_add_is_listed_where_a_rule_hits() -> None:
+    apart = np.zeros(3, bool)
+    for hit, wanted in (([False] * 3, {1, 2}), ([True, False, False], {0, 1})):
+        r = rank(
+            np.array([0.9, 0.8, 0.7]), apart, {"rule": np.array(hit)}, visits=2, apart=apart,
+            spare=np.array([True, False, False]),
+        )  # fmt: skip
+        assert set(r.rows.tolist()) == wanted

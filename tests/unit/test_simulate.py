@@ -329,3 +329,17 @@ def test_several_counties_lie_in_folders_of_their_own(
     tables = [pq.read_table(tmp_path / "deliveries" / f / "2022-03.parquet", columns=["household_id"]) for f in folders]
     first, second = (set(pa.chunked_array(t["household_id"].chunks).to_pylist()) for t in tables)
     assert not first & second
+
+
+def test_a_list_is_walked_in_months_in_which_households_split_off(catalogue: Catalogue) -> None:
+    plan = Plan(load_profile("baoshan", Dials(base_rate=0.9)), 2_000, seed=4)
+    growing = Growing.begin(plan, plan.townships()[0], catalogue, line=LINE)
+    twin = growing.unlisted()
+    before = len(growing.codes())
+    visited = 0
+    for _ in range(9):
+        everybody = np.ones(len(growing.codes()), bool)
+        _, states = growing.step(line=LINE, listed=everybody)
+        visited += int(np.asarray(states["visited"]).sum()) - int(np.asarray(twin.live(line=LINE)["visited"]).sum())
+    assert len(growing.codes()) > before  # some did split off: it was their month
+    assert visited > 0

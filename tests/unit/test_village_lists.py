@@ -5,6 +5,8 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+import time
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -85,7 +87,8 @@ def test_only_the_cells_to_fill_in_are_open_and_none_can_be_sorted_alone(out: Pa
     words = catalogue.visiting.words
     sheet = book[words["households"].zh]
     heads = [c.value for c in sheet[1]]
-    fill = [words[w].zh for w in ("verified", "cause", "income_check", "measures", "visitor", "date", "remark")]
+    asked = ("verified", "reason_1", "reason_2", "cause", "income_check", "measures", "visitor", "date", "remark")
+    fill = [words[w].zh for w in asked]
     for line in sheet.iter_rows(min_row=2):
         assert {heads[c.column - 1] for c in line if not c.protection.locked} == set(fill)
     # True says that it is forbidden.
@@ -99,7 +102,7 @@ def test_only_the_cells_to_fill_in_are_open_and_none_can_be_sorted_alone(out: Pa
     assert choice.type == "list"
     assert choice.formula1 == f"'{options.title}'!$A$1:$A$4"
     assert [options.cell(r, 1).value for r in range(1, 5)] == ["属实", "部分属实", "不属实", "未能入户"]
-    assert len(rules) == len(fill)
+    assert len(rules) == len(fill) + 1  # the third reason's column, which nobody here has
 
 
 def test_no_cell_is_a_formula_or_a_link(out: Path) -> None:
@@ -266,3 +269,36 @@ def test_another_program_opens_a_village_s_workbook_page_by_page(out: Path, tmp_
     told = subprocess.run([pages, tmp_path / f"{MINE}.pdf"], check=True, capture_output=True, text=True).stdout
     # Cover, list, procedure, and exactly one page a household.
     assert re.search(r"Pages:\s+6\b", told)
+
+
+POOL = """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from fpml.lists.publish import _ends_with_parent
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_ends_with_parent)
+    print(pool.submit(os.getpid).result(), flush=True)
+    time.sleep(60)
+"""
+
+
+def runs(process: int) -> bool:
+    """Whether a process is there, and not one that has ended and that nobody has asked how."""
+    told = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
+    return bool(told.stdout.strip()) and not told.stdout.startswith("Z")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for a process by a signal of POSIX's")
+def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "pool.py"
+    script.write_text(POOL, encoding="utf-8")
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        worker = int(run.stdout.readline())
+        assert runs(worker)
+        run.kill()
+    until = time.monotonic() + 20
+    while runs(worker) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not runs(worker)

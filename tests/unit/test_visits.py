@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pyarrow.parquet as pq
 import pytest
 from filled import NO, RECEIVED, YES, Township, columns, fill, refill
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fpml.catalogue import Catalogue
-from fpml.visits import VisitStore, overdue, procedure
+from fpml.visits import VisitStore, confirmed_reasons, overdue, procedure
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cannot parse header or footer:UserWarning")
 MINE = "360121001001"
@@ -367,3 +368,44 @@ def test_the_longest_overdue_stands_first(town: Township, book: Path, catalogue:
     late = overdue(procedure(Issued.all(town.folder / "issued"), {}, {}, catalogue, date(2024, 6, 20)))
     assert list(late["household_id"]) == ["H9", "H1", "H2", "H3", "H4", "X1"]
     assert list(late["overdue_days"]) == [36, 5, 5, 5, 5, 5]
+
+
+def test_whether_each_reason_was_so_is_kept_with_the_visit_and_counted_by_indicator(
+    town: Township, book: Path, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    filling = {
+        1: YES | {"reason_1": "是", "reason_2": "否"},
+        2: YES | {"reason_1": "yes", "reason_2": "看不出"},
+        3: NO | {"reason_1": "否"},
+        4: {"verified": "未能入户", "visitor": "李一", "date": YES["date"]},
+    }
+    town.take(fill(book, tmp_path / "f.xlsx", filling, catalogue))
+    stood = town.standing()["H1"]
+    assert (stood.asked, stood.reasons) == (("medical_self_paid", "income_wage"), ("yes", "no"))
+    told = confirmed_reasons(VisitStore(town.folder / "visits").standing().values(), catalogue, "zh")
+    counts = told.set_index("indicator")[["asked", "found_so", "not_so", "cannot_be_told", "left_empty"]]
+    assert counts.loc["medical_self_paid"].tolist() == [3, 2, 1, 0, 0]
+    assert counts.loc["income_wage"].tolist() == [3, 0, 1, 1, 1]
+    assert told.set_index("indicator").loc["medical_self_paid", "share"] == pytest.approx(2 / 3)
+    assert not [h for h in ("H1", "H2", "H3") if h in told.to_csv()]
+
+
+def test_a_list_that_went_out_before_reasons_were_asked_is_still_taken_in(
+    town: Township, book: Path, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    (went,) = (town.folder / "issued").glob("*.parquet")
+    table = pq.read_table(went)
+    pq.write_table(table.drop(["asked"]), went)
+    path = fill(book, tmp_path / "f.xlsx", {1: YES}, catalogue, without_reasons(catalogue))
+    (receipt,) = town.take(path)
+    assert (receipt.accepted, receipt.refused) == (1, {})
+    assert town.standing()["H1"].asked == ()
+
+
+def without_reasons(catalogue: Catalogue) -> Any:
+    def drop(book: openpyxl.Workbook) -> None:
+        sheet = book[catalogue.visiting.words["households"].zh]
+        for name in ("reason_3", "reason_2", "reason_1"):
+            sheet.delete_cols(columns(sheet, catalogue)[name])
+
+    return drop

@@ -1,0 +1,150 @@
+"""How a list is told and dealt out: reasons, likely causes, levels, who else calls, floors; `lists.yaml` as types."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+
+from fpml.catalogue.types import Condition, Conditions, Mark, Name, Policy, Severity, Words
+from fpml.errors import Fault, did_you_mean
+
+Level = Literal["high", "middle", "low"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Telling(Policy):
+    """Which contributions are told, and beside how many households.
+
+    `least`: under so much log-odds nothing is told. `step`: contributions are ranked by so many log-odds at a time, and
+    equal ones stand in the catalogue's order, so that a hair's breadth does not reorder reasons. `tells`: of one
+    indicator's features those that contribute this share of its strongest may be told in its place. `fewest`: no
+    yardstick is taken from fewer households. `marked`: above or below this share of them a value counts as high or low.
+    `always`: what is told of a household of whom nothing else can be, the first that is known.
+    """
+
+    least: float = Field(gt=0)
+    step: float = Field(gt=0)
+    raising: int = Field(ge=1, le=3)
+    lowering: int = Field(ge=0, le=2)
+    tells: Share
+    fewest: int = Field(ge=10)
+    marked: Annotated[float, Field(ge=0.5, le=1)]
+    always: tuple[str, ...] = ()
+
+
+class Likely(Policy):
+    """A cause as indicators and rules name it: the cause of visits.yaml that it is, and what to ask and look at.
+
+    `recorded`: where one of these holds the event itself is on record, and is named before what may follow from it.
+    """
+
+    cause: Name
+    ask: Words
+    recorded: tuple[Condition, ...] = ()
+
+
+class Levels(Policy):
+    """Which level a household has from a day on: by its chance at the horizon of the ranking, or the gravest rule hit.
+
+    `below`: the level of those whom the records say to be below the line already.
+    """
+
+    from_: date = Field(alias="from")
+    chance: dict[Level, Share]
+    severity: dict[Severity, Level]
+    below: Level
+    mark: Mark
+    source: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _falling(self) -> Self:
+        if set(self.chance) != {"high", "middle"} or self.chance["high"] < self.chance["middle"]:
+            raise ValueError("chance: write `high` and `middle`, the higher one first; what lies under both is low")
+        return self
+
+
+class Tiers(Policy):
+    """Who calls beside the village: the township on households of these levels, the county on a share of these."""
+
+    township: tuple[Level, ...]
+    county: tuple[Level, ...]
+    county_share: Share
+    mark: Mark
+    source: str = Field(min_length=1)
+
+
+class Floors(Policy):
+    """Villages where nobody would be listed: a household each, out of at most this share of the visits."""
+
+    share: Share
+    mark: Mark
+    source: str = Field(min_length=1)
+
+
+class Apart(Conditions):
+    """Whom the model does not add to a list; rules, declarations and walks list them all the same, and it is said."""
+
+
+class Listing(Policy):
+    """Everything that a list decides by policy; `words`: its sentences, in every language."""
+
+    reasons: Telling
+    causes: dict[Name, Likely]
+    levels: tuple[Levels, ...] = Field(min_length=1)
+    tiers: Tiers
+    floors: Floors
+    apart: dict[Name, Apart] = Field(default_factory=dict)
+    percent: tuple[str, ...] = ()
+    words: dict[Name, Words]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        days = [one.from_ for one in self.levels]
+        if days != sorted(set(days)):
+            raise ValueError("levels must stand in order, each day once; put the earliest first")
+        return self
+
+    def levels_on(self, day: date) -> Levels:
+        """The levels in force on a day; before the first they are the first."""
+        in_force = [one for one in self.levels if one.from_ <= day]
+        return in_force[-1] if in_force else self.levels[0]
+
+    def of(self, indicators: Iterable[str]) -> "Listing":
+        """Without what asks of indicators that a county does not have."""
+        known = set(indicators)
+
+        def told(condition: Condition) -> bool:
+            return condition.feature.split("__")[0] in known
+
+        apart = {n: g for n, g in self.apart.items() if all(told(c) for _, c in g.each())}
+        causes = {
+            n: one.model_copy(update={"recorded": tuple(c for c in one.recorded if told(c))})
+            for n, one in self.causes.items()
+        }
+        return self.model_copy(update={"apart": apart, "causes": causes})
+
+    def conditions(self) -> Iterator[tuple[str, Condition]]:
+        """Every condition, and its place."""
+        for name, group in self.apart.items():
+            yield from ((f"lists.yaml @ apart.{name}.{place}", c) for place, c in group.each())
+        for name, one in self.causes.items():
+            yield from ((f"lists.yaml @ causes.{name}.recorded.{i}", c) for i, c in enumerate(one.recorded))
+
+    def faults(self, causes: Iterable[str], told: Iterable[str]) -> Iterator[Fault]:
+        """Causes that visits.yaml does not have, and causes of indicators and rules of which nothing is said here."""
+        known = list(causes)
+        for name, likely in self.causes.items():
+            if likely.cause not in known:
+                where = f"lists.yaml @ causes.{name}.cause"
+                yield Fault(where, f"`{likely.cause}` is no cause of visits.yaml", did_you_mean(likely.cause, known))
+        for name in sorted(set(told) - set(self.causes)):
+            remedy = did_you_mean(name, self.causes)
+            yield Fault("lists.yaml @ causes", f"nothing is said of the cause `{name}`", remedy)
+
+
+def with_words(own: Listing, default: Listing) -> Listing:
+    """A county's own, with the words that it does not say itself."""
+    words: Mapping[str, Words] = {**default.words, **own.words}
+    return own.model_copy(update={"words": words, "causes": {**default.causes, **own.causes}})
