@@ -282,12 +282,16 @@ class Ledger:
         return digest_of(self.known_by_month(), month)
 
     def standing(self, day: date, indicator: str) -> pa.Table:
-        """The latest version, known by a day, of every record of an indicator; withdrawn ones are left out."""
+        """The latest version, known by a day, of every record of an indicator; withdrawn ones are left out.
+
+        In the order of their days, and of their facts within a day: in which files they lie makes no difference.
+        """
         table = self.of_indicator(indicator, [n for n in _AS_READ.names if n != "indicator"])
         of_it = pa.array([indicator] * table.num_rows, pa.string())
         table = table.append_column("indicator", of_it).select(_AS_READ.names).cast(_AS_READ)
         table = table.filter(pc.less_equal(table["known_date"], pa.scalar(day)))
         chosen = table.take(pa.array(latest(table["fact"].to_numpy(), days(table["known_date"]))))
+        chosen = chosen.take(pa.array(np.lexsort((chosen["fact"].to_numpy(), days(chosen["event_date"])))))
         return chosen.filter(pc.is_valid(chosen["value"]))
 
     @property

@@ -69,6 +69,21 @@ def test_the_order_of_deliveries_does_not_decide_what_stands(new_desk: Callable[
     assert stands[0] == stands[1] == [("H1", 8000), ("H3", 500)]
 
 
+def test_what_stands_is_told_in_one_order_whatever_the_files_are_called(new_desk: Callable[..., Any]) -> None:
+    """Two files hold one shard, under names that are drawn: sixteen ledgers would seldom agree by luck."""
+    rows = [cost(f"H{i}", str(i + 1), event=f"2024-03-{1 + i % 3:02d}") for i in range(6)]
+    stands = []
+    for _ in range(16):
+        desk = new_desk(shards=1)
+        for part, name in ((rows[:3], "a.csv"), (rows[3:], "b.csv")):
+            desk.take(desk.csv(*part, name=name))
+        found = desk.ledger.standing(date(2024, 6, 30), "medical_self_paid")
+        stands.append(found["household_id"].to_pylist())
+        assert found["event_date"].to_pylist() == sorted(found["event_date"].to_pylist())
+    assert all(s == stands[0] for s in stands)
+    assert sorted(stands[0]) == [f"H{i}" for i in range(6)]
+
+
 def test_the_number_of_shards_changes_nothing_in_the_content(new_desk: Callable[..., Any]) -> None:
     rows = [cost(f"H{i:03d}", str(i), event=f"2024-03-{1 + i % 28:02d}") for i in range(40)]
     later = [cost(f"H{i:03d}", "withdrawn", known="2024-04-30", event=f"2024-03-{1 + i:02d}") for i in range(9)]
