@@ -52,6 +52,7 @@ bench: setup
 	$(BIN)/python benchmarks/intake.py
 	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/bounds.py
+	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/lists.py
 	$(BIN)/python benchmarks/risk.py
 	$(BIN)/python benchmarks/grid.py

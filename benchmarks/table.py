@@ -142,6 +142,18 @@ def over_the_grid() -> Iterator[tuple[str, str]]:
         )
 
 
+def audited() -> Iterator[tuple[str, str]]:
+    """How often the audit's intervals hold the county's own recall."""
+    if told := _read("audit"):
+        held = {k: [r["coverage"] for r in told["rows"] if r["interval"] == k] for k in ("fpml", "Wald")}
+        yield (
+            f"audit: 95 % intervals of the yearly recall, {told['replicates']:,} light counties each of "
+            f"{len(held['fpml'])} kinds",
+            f"{min(held['fpml']):.1%} to {max(held['fpml']):.1%} of them hold the county's own "
+            f"(Wald's: {min(held['Wald']):.1%} to {max(held['Wald']):.1%})",
+        )
+
+
 def grown() -> Iterator[tuple[str, str]]:
     """What growing simulated counties took."""
     for case, g in _read("simulate").items():
@@ -160,7 +172,7 @@ def _read(name: str) -> dict[str, Any]:
 
 def main() -> None:
     """Rewrites the README between its two marks."""
-    every = (*lines(), *taken_in(), *sent_out(), *published(), *reviewed(), *over_the_grid(), *grown())
+    every = (*lines(), *taken_in(), *sent_out(), *published(), *reviewed(), *audited(), *over_the_grid(), *grown())
     rows = "".join(f"| {what} | {figure} |\n" for what, figure in every)
     table = f"| what | figure |\n|---|---|\n{rows}"
     before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)

@@ -14,7 +14,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from fpml import cli_batch, cli_visits, review
+from fpml import cli_audit, cli_batch, cli_visits, review
 from fpml.audit import COLUMNS, read_audit
 from fpml.backtests import Backtest
 from fpml.catalogue import Language, read_proposals
@@ -140,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--what-if", metavar="FILE", help="proposals as in policy/review.yaml: only these are answered")
     sub.add_argument("--audit", metavar="FILE", help=f"CSV: {', '.join(COLUMNS)}")
     sub.add_argument("--draws", type=int, default=TIMES, metavar="N", help=f"villages are drawn so often ({TIMES})")
+    cli_audit.add(command("audit", _audit, "how many falls no list had: plan, draw, check and estimate a yearly audit"))
     sub = command("explain", _explain, "one household's history, hits, score and reasons")
     sub.add_argument("household", metavar="HOUSEHOLD")
     sub.add_argument("--as-of", required=True, metavar="YYYY-MM")
@@ -370,6 +371,10 @@ def _verify(a: argparse.Namespace) -> int:
 
 def _procedure(a: argparse.Namespace) -> None:
     cli_visits.steps(_open(a), a, _say)
+
+
+def _audit(a: argparse.Namespace) -> None:
+    cli_audit.run(_open(a), a, _say)
 
 
 def _review(a: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ from fpml.workspace import find
 
 Say = Callable[..., None]
 # Commands that change something, or show what is known of a household; `status` and `record` do neither.
-RECORDED = ("simulate", "intake", "train", "backtest", "month", "replay", "verify", "review", "explain")
+RECORDED = ("simulate", "intake", "train", "backtest", "month", "replay", "verify", "review", "audit", "explain")
 # What of a command's words is recorded, where it has this form: nothing that could be somebody's name or number.
 _WORDS = {"as_of": r"\d{4}-\d{2}|last", "first": r"\d{4}-\d{2}", "last": r"\d{4}-\d{2}", "edition": r"\d{1,6}",
           "months": r"\d{1,6}", "models": r"[a-z_]{1,64}", "households": r"\d{1,9}"}  # fmt: skip

@@ -111,6 +111,11 @@ class Workspace:
         return self.root / "data" / "lists"
 
     @property
+    def audits(self) -> Path:
+        """Yearly audits, one folder each: who was drawn, and files to fill in; see `fpml.audits`."""
+        return self.root / "data" / "audits"
+
+    @property
     def scores(self) -> Path:
         """What each as-of's list was ranked by, one file each; for reviews of many months."""
         return self.root / "data" / "scores"

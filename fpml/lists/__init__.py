@@ -7,7 +7,7 @@ from fpml.lists.issued import Issued, printed_hash
 from fpml.lists.known import COLUMNS as KNOWN_COLUMNS
 from fpml.lists.known import Known, known
 from fpml.lists.publish import Desk, write_lists
-from fpml.lists.published import LISTED, earlier, in_peace, keep_listed, listed_lately, published_after
+from fpml.lists.published import LISTED, earlier, in_peace, keep_listed, listed_in, listed_lately, published_after
 from fpml.lists.rank import rank
 from fpml.lists.reasons import Told, all_told, reasons
 from fpml.lists.sheets import (
@@ -34,8 +34,8 @@ __all__ = [
     "FILL", "KNOWN_COLUMNS", "LISTED", "LONGEST", "POLICY", "About", "Desk", "Edition", "Forms", "Issued", "Known",
     "MadeFrom", "Reason", "Standing", "Teller", "Token", "Told", "WarningList", "Yardstick", "all_told",
     "deadline_in_words", "draw_up", "earlier", "editions", "for_print", "half_made", "hashes", "hit_in_full",
-    "in_peace", "keep_listed", "known", "let_dates", "let_fill_in", "listed_lately", "newest", "printed_hash",
-    "published_after", "put_in_force", "rank", "reasons", "rule_in_words", "scores", "sealed", "standing",
-    "value_in_words", "workbook", "write", "write_corrections", "write_csv", "write_lists", "write_options",
-    "write_workbook",
+    "in_peace", "keep_listed", "known", "let_dates", "let_fill_in", "listed_in", "listed_lately", "newest",
+    "printed_hash", "published_after", "put_in_force", "rank", "reasons", "rule_in_words", "scores", "sealed",
+    "standing", "value_in_words", "workbook", "write", "write_corrections", "write_csv", "write_lists",
+    "write_options", "write_workbook",
 ]  # fmt: skip

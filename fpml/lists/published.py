@@ -6,7 +6,7 @@ listed, by code alone.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,11 @@ def listed_lately(lists: Path, as_of: AsOf, then: Mapping[str, tuple[int, str]] 
             raise InputError(f"list {month}", problem, "Restore it from a copy.")
         found.append(_listed(edition))
     return pc.unique(pa.chunked_array(found, pa.string()))
+
+
+def listed_in(lists: Path, months: Iterable[AsOf]) -> dict[AsOf, pa.Array]:
+    """Whom the editions in force of some months have; months of which none was published are left out."""
+    return {month: _listed(edition) for month in months if (edition := newest(lists, month))}
 
 
 def _listed(edition: Edition) -> pa.Array:
