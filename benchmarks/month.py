@@ -39,6 +39,7 @@ from fpml.record import Record
 from fpml.replay import replay
 from fpml.simulate import Dials, Plan, load_profile
 from fpml.stages import StageDone, Stages
+from fpml.workspace import signing_key
 
 PACKAGES = ("numpy", "pyarrow", "deltalake", "lightgbm", "xlsxwriter")
 HOUSEHOLDS = {"small": 5_000, "full": 220_000}
@@ -145,6 +146,7 @@ def killed(kills: int) -> dict[str, Any]:
         start = Path(where) / "start"
         grown(start, KILLED_HOUSEHOLDS)
         prepare(start)
+        signing_key(fpml.open(start).workspace)  # made with a county's first list: every copy is to sign with the same
         _month(Path(shutil.copytree(start, Path(where) / "warm"))).join()
         plain = Path(shutil.copytree(start, Path(where) / "plain"))
         began = time.monotonic()

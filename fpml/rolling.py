@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from fpml import engine, measure, tracking
+from fpml import engine, measure, review, tracking
 from fpml.backtests import Backtest, Tested, reported
+from fpml.catalogue import Language
 from fpml.dates import AsOf
 from fpml.errors import NotYetError
 from fpml.gathered import narrowed
@@ -25,6 +26,8 @@ from fpml.simulate.causes import CAUSES
 FORM = 1
 # So many backtests are kept: a champion's, a challenger's, and one more.
 KEPT = 3
+# Each model has a card in each.
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
 # Lists of so many origins, at the most, are walked before counting begins: who was listed by then is known.
 WARM = 6
 
@@ -58,7 +61,7 @@ class Rolling:
         return self.beside(said, times=times, warm=warm)
 
     def run(self, origins: Sequence[AsOf], *, times: int) -> Backtest:
-        """The backtest over some origins; kept as JSON in the reports, and its figures in MLflow.
+        """The backtest over some origins; kept in the reports as JSON and as models' cards, its figures in MLflow.
 
         Raises NotYetError where no origin has both enough known falls before and labels after.
         """
@@ -139,5 +142,10 @@ class Rolling:
         half = space.reports / ".part-backtest.json"
         half.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False), encoding="utf-8")
         half.replace(space.reports / "backtest.json")
+        for name, definition in self.definitions.items():
+            card = review.Card.of(definition.outcome, report.as_json())
+            for language in LANGUAGES:
+                text = card.text(self.lookback.catalogue, language)
+                review.written(space.reports / f"card-{name}.{language}.md", text)
         params = {k: str(report.about[k]) for k in ("simulated", "falls", "policy", "ledger", "visits")}
         tracking.log_figures(space.tracking(), name="backtest", params=params, metrics=report.metrics())

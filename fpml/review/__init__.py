@@ -1,6 +1,7 @@
 """What people look at besides the lists: pages and tables of what came in, each from one typed context."""
 
 from fpml.review.build import asking, review
+from fpml.review.card import Card
 from fpml.review.cases import Said
 from fpml.review.context import Review
 from fpml.review.deliveries import Deliveries, Source, deliveries, sources, total
@@ -15,6 +16,7 @@ __all__ = [
     "CONFIRMED",
     "Answer",
     "Audited",
+    "Card",
     "Deliveries",
     "Review",
     "Said",

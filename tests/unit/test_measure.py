@@ -15,6 +15,8 @@ from fpml.county import County
 from fpml.dates import AsOf
 from fpml.errors import NotYetError
 from fpml.measure import leakage
+from fpml.review import Card
+from fpml.rolling import LANGUAGES
 
 AS_OF = AsOf.parse("2023-06")
 
@@ -154,6 +156,16 @@ def test_a_backtest_is_kept_and_names_nobody(trained: County, tested: Backtest) 
     households = trained.at("2023-06")["household_id"].to_pylist()
     assert not [h for h in households if f'"{h}"' in report]
     assert all(np.isfinite(v) for v in tested.metrics().values())
+
+
+def test_a_backtest_writes_the_cards_of_its_models_in_both_languages(trained: County, tested: Backtest) -> None:
+    households = trained.at("2023-06")["household_id"].to_pylist()
+    for model in trained.model_names():
+        card = Card.of(trained.definition(model).outcome, tested.as_json())
+        for language in LANGUAGES:
+            text = (trained.workspace.reports / f"card-{model}.{language}.md").read_text(encoding="utf-8")
+            assert text == card.text(trained.catalogue, language)
+            assert not any(h in text for h in households)
 
 
 def test_a_backtest_of_months_without_falls_before_them_says_so(trained: County) -> None:
