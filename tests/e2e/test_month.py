@@ -30,7 +30,7 @@ from fpml.replay import replay
 from fpml.risk import RiskModel
 from fpml.stages import StageDone, Stages
 
-MONTH, KILLS = "2023-12", 5
+MONTH, KILLS = "2023-12", 3  # benchmarks/month.py kills it a hundred times
 LISTS = "data/lists"
 
 
@@ -106,7 +106,7 @@ def test_killed_at_any_moment_nothing_half_is_there_and_the_next_run_publishes_t
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of file size are POSIX's")
-@pytest.mark.parametrize("limit", [0, 700, 3_000, 20_000, 300_000])
+@pytest.mark.parametrize("limit", [0, 3_000, 300_000])
 def test_a_full_disk_is_told_and_nothing_half_is_there(
     copy: Path, undisturbed: tuple[dict[str, bytes], float], limit: int
 ) -> None:
@@ -132,7 +132,7 @@ def test_on_a_disk_that_is_full_nothing_half_is_there(
 ) -> None:
     root = Path(shutil.copytree(waiting, small_disk / "county", ignore=shutil.ignore_patterns("cache", "truth")))
     statuses = []
-    for left in (2_000_000, 500_000, 100_000, 20_000, 4_096):
+    for left in (2_000_000, 100_000, 4_096):
         stuffing = small_disk / "stuffing"
         stuffing.write_bytes(b"x" * max(0, shutil.disk_usage(small_disk).free - left))
         statuses.append(status(root, MONTH))
@@ -189,7 +189,7 @@ def test_a_reader_that_looks_all_the_time_never_finds_half_a_month(copy: Path) -
     reader = threading.Thread(target=look)
     reader.start()
     policy = copy / "policy" / "county.yaml"
-    for visits in (300, 290, 280):
+    for visits in (300, 290):
         text = policy.read_text(encoding="utf-8")
         policy.write_text(text.replace(f"visits: {visits + 10}", f"visits: {visits}"), encoding="utf-8")
         assert status(copy, MONTH) == 0
@@ -197,7 +197,7 @@ def test_a_reader_that_looks_all_the_time_never_finds_half_a_month(copy: Path) -
     reader.join()
     assert seen == []
     assert numbers == sorted(numbers)
-    assert set(numbers) == {1, 2, 3}
+    assert set(numbers) == {1, 2}
 
 
 def test_the_second_of_two_runs_is_told_who_is_at_it(

@@ -17,12 +17,17 @@ def test_it_is_committed_without_outputs(path: Path) -> None:
     assert all(not cell.get("outputs") for cell in nbformat.read(path, as_version=4).cells)
 
 
+@pytest.fixture(scope="module")
+def root(trained: fpml.County, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the trained county for all of them: three hold the same backtest, which is made once and kept."""
+    return Path(shutil.copytree(trained.workspace.root, tmp_path_factory.mktemp("notebooks") / "county"))
+
+
 @pytest.mark.filterwarnings("default")  # of the notebook server's own libraries
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_it_runs_and_shows_no_household(
-    path: Path, trained: fpml.County, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, root: Path, trained: fpml.County, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = shutil.copytree(trained.workspace.root, tmp_path / "county")
     monkeypatch.setenv("FPML_WORKSPACE", str(root))
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=1200, kernel_name="python3").execute()
