@@ -272,15 +272,6 @@ def if_they_err(recall: float, *, listed: Sequence[float], unlisted: Sequence[fl
     return pd.DataFrame(table, index=pd.Index(listed, name="listed_noticed")).rename_axis("unlisted_noticed", axis=1)
 
 
-def if_unchecked(recall: float, fallen: float, *, specificity: Sequence[float]) -> pd.Series:
-    """The recall that the visitors' word alone would tell, of people of whom a share `fallen` fell, by specificity.
-
-    Whoever did not fall is told to have, at random: of these false finds as many are listed as of everybody, here none.
-    """
-    told = [recall * fallen / (fallen + (1 - fallen) * (1 - s)) for s in specificity]
-    return pd.Series(told, index=pd.Index(specificity, name="specificity"), name="recall")
-
-
 @dataclass(frozen=True)
 class _Finds:
     """Confirmed finds by stratum, listed before and not, and how many households each speaks for."""

@@ -16,7 +16,7 @@ from fpml.audits import Audit, ground, plan
 from fpml.cli import main
 from fpml.errors import InputError, NotYetError, UsageError
 from fpml.lists import keep_listed
-from fpml.measure.audit import Answers, Stratum, by_formula, costs, drawn, estimated, if_they_err, if_unchecked
+from fpml.measure.audit import Answers, Stratum, by_formula, costs, drawn, estimated, if_they_err
 
 STRATA = [Stratum("noticed", 400, 0.2, 0.6), Stratum("not noticed", 40_000, 0.002, 0.4)]
 AS_OF = "2023-06"
@@ -191,7 +191,6 @@ def test_recall_over_the_ways_in_which_they_may_err() -> None:
     table = if_they_err(0.5, listed=(1.0, 0.5), unlisted=(1.0, 0.5))
     assert table.loc[1.0, 1.0] == table.loc[0.5, 0.5] == 0.5
     assert table.loc[1.0, 0.5] == pytest.approx(1 / 3)
-    assert if_unchecked(0.5, 0.005, specificity=(1.0, 0.99))[0.99] == pytest.approx(0.1672, abs=1e-4)
 
 
 # On a county
