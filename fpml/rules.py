@@ -81,23 +81,32 @@ def evidence(rule: Rule, histories: pa.Table, row: int, catalogue: Catalogue) ->
 
     Of an alternative of several conditions all are told, and only where all hold.
     """
-    one = histories.slice(row, 1)
-    return tuple({c.feature: _told(rule, c, one, catalogue) for c in _holding(rule, one, catalogue)}.values())
+    return evidences(rule, histories.slice(row, 1), catalogue)[0]
 
 
-def _holding(rule: Rule, one: pa.Table, catalogue: Catalogue) -> Iterator[Condition]:
+def evidences(rule: Rule, histories: pa.Table, catalogue: Catalogue) -> list[tuple[Evidence, ...]]:
+    """What a hit on each row rests on; nothing where no condition holds. See `evidence`."""
+    out: list[dict[str, Evidence]] = [{} for _ in range(histories.num_rows)]
+    for held, condition in _holding(rule, histories, catalogue):
+        stored = histories[condition.feature].to_pylist()
+        for rows, against in in_force(condition, histories, catalogue) if held.any() else ():
+            for row in np.flatnonzero(rows & held).tolist():
+                value = Decimal(str(stored[row])).scaleb(-catalogue.decimals(condition.feature))
+                out[row][condition.feature] = _told(rule, condition, value, against)
+    return [tuple(of.values()) for of in out]
+
+
+def _holding(rule: Rule, histories: pa.Table, catalogue: Catalogue) -> Iterator[tuple[Bools, Condition]]:
+    """Each condition, in the rule's order, with the rows on which it counts."""
     for condition in rule.all:
-        if condition_holds(condition, one, catalogue)[0][0]:
-            yield condition
+        yield condition_holds(condition, histories, catalogue)[0], condition
     for either in rule.any:
-        if alternative_holds(either, one, catalogue)[0][0]:
-            yield from either.all if isinstance(either, Every) else (either,)
+        held = alternative_holds(either, histories, catalogue)[0]
+        for condition in either.all if isinstance(either, Every) else (either,):
+            yield held, condition
 
 
-def _told(rule: Rule, condition: Condition, one: pa.Table, catalogue: Catalogue) -> Evidence:
-    stored = one[condition.feature][0].as_py()
-    value = Decimal(str(stored)).scaleb(-catalogue.decimals(condition.feature))
-    (against,) = (told for rows, told in in_force(condition, one, catalogue) if rows[0])
+def _told(rule: Rule, condition: Condition, value: Decimal, against: InForce) -> Evidence:
     return Evidence(
         condition.feature,
         value,

@@ -206,12 +206,13 @@ def signing_key(space: Workspace) -> keys.IdentityKey:
     return keys.load(space.lists_key)
 
 
-def init(folder: Path, policy: Path | None = None, *, key_hash: str = "sha256") -> Workspace:
+def init(folder: Path | str, policy: Path | None = None, *, key_hash: str = "sha256") -> Workspace:
     """A new workspace with a policy profile (default: Jiangxi's) and a key of its own; what is there stays as it is.
 
     A policy that has its county.yaml, which is written last, is whole, and a county's own. mlflow.yaml, by which a
     workspace is known, is the last of all: a half-made one is finished by the next call.
     """
+    folder = Path(folder)
     space = Workspace(folder)
     if not any(space.receipts.glob("*.json")):
         # Where people have been taken in, a new key would make strangers of them all.

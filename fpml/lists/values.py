@@ -1,9 +1,11 @@
 """Values and rule hits in words."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from fpml.catalogue import Catalogue, Language
-from fpml.rules import evidence
+from fpml.rules import evidences
 
 
 def value_in_words(name: str, histories: pa.Table, at: int, catalogue: Catalogue, language: Language) -> str:
@@ -44,15 +46,23 @@ def rule_in_words(rule: str, histories: pa.Table, at: int, *, catalogue: Catalog
 
     Of several tests each is told by its feature; those whose value is unknown decided nothing and are left out.
     """
-    definition = catalogue.rules[rule]
+    return rules_in_words(rule, histories, [at], catalogue=catalogue, language=language)[0]
+
+
+def rules_in_words(
+    rule: str, histories: pa.Table, rows: Sequence[int], *, catalogue: Catalogue, language: Language
+) -> list[str]:
+    """The same of one rule's hits on some rows, in their order."""
+    definition, some = catalogue.rules[rule], histories.take(pa.array(rows, pa.int64()))
     words = catalogue.listing.words
-    rests_on = evidence(definition, histories, at, catalogue)
-    parts = [
-        (f"{catalogue.describe(e.feature, language)}: " if len(rests_on) > 1 else "")
-        + f"{value_in_words(e.feature, histories, at, catalogue, language)} "
-        f"{SIGNS[e.comparison]} {number_in_words(float(e.threshold))}"
-        for e in rests_on
-    ]
     notice = definition.notice.said(language) if definition.notice else words["assumed"].said(language)
-    told = {"rule": definition.name.said(language), "evidence": "; ".join(parts), "notice": notice}
-    return words["rule"].said(language).format(**told)
+    name, out = definition.name.said(language), []
+    for at, rests_on in enumerate(evidences(definition, some, catalogue)):
+        parts = [
+            (f"{catalogue.describe(e.feature, language)}: " if len(rests_on) > 1 else "")
+            + f"{value_in_words(e.feature, some, at, catalogue, language)} "
+            f"{SIGNS[e.comparison]} {number_in_words(float(e.threshold))}"
+            for e in rests_on
+        ]
+        out.append(words["rule"].said(language).format(rule=name, evidence="; ".join(parts), notice=notice))
+    return out

@@ -21,7 +21,7 @@ from fpml.lists.reasons import Told, all_told
 from fpml.lists.sources import Source, sources
 from fpml.lists.standing import Models, Standing, standing
 from fpml.lists.telling import Teller
-from fpml.lists.values import rule_in_words
+from fpml.lists.values import rules_in_words
 from fpml.lists.yardstick import Yardstick
 from fpml.rules import any_hit, of_channel
 
@@ -200,6 +200,7 @@ def _rows(
 ) -> pd.DataFrame:
     words, own = catalogue.wording[language].words, catalogue.listing.words
     rows: list[dict[str, Any]] = []
+    said = _rules_in_words(histories, drawn, catalogue, language)
     for n, at in enumerate(drawn.ranked.rows.tolist()):
         told, hit = drawn.told[at], drawn.hit[n]
         line: dict[str, Any] = {
@@ -209,7 +210,7 @@ def _rows(
             "level": own[f"level_{drawn.levels[n]}"].said(language),
             "listed_by": words[drawn.ranked.listed_by[n]],
             "also": own[f"also_{drawn.also[n] or 'village'}"].said(language),
-            "rules": "\n".join(rule_in_words(r, histories, at, catalogue=catalogue, language=language) for r in hit),
+            "rules": "\n".join(said[r, at] for r in hit),
             "reasons": "\n".join(f"{i}. {r.text}" for i, r in enumerate(told.raising, start=1)),
             "eases": "\n".join(r.text for r in told.lowering),
             **advice(drawn.causes[n], catalogue, language),
@@ -220,6 +221,21 @@ def _rows(
                 line[f"chance_{h}"] = round(float(probability[at]), 4)
         rows.append(line)
     return pd.DataFrame(rows, columns=list(_titles(models, catalogue, language)))
+
+
+def _rules_in_words(
+    histories: pa.Table, drawn: Drawn, catalogue: Catalogue, language: Language
+) -> dict[tuple[str, int], str]:
+    """Every hit on the households listed, by rule and row."""
+    of_rule: dict[str, list[int]] = {}
+    for at, hit in zip(drawn.ranked.rows.tolist(), drawn.hit, strict=True):
+        for rule in hit:
+            of_rule.setdefault(rule, []).append(at)
+    said = {}
+    for rule, rows in of_rule.items():
+        texts = rules_in_words(rule, histories, rows, catalogue=catalogue, language=language)
+        said.update({(rule, at): text for at, text in zip(rows, texts, strict=True)})
+    return said
 
 
 def _place(histories: pa.Table, at: int, catalogue: Catalogue, language: Language) -> str:
