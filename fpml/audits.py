@@ -24,9 +24,10 @@ from fpml import lists
 from fpml.county import County
 from fpml.dates import AsOf
 from fpml.errors import InputError, NotYetError, UsageError
-from fpml.measure.audit import CHECKED_AGAIN, MONTHS, Answers, Estimate, Plan, Stratum, drawn, estimated, plan
+from fpml.measure.audit import CHECKED_AGAIN, MONTHS, Answers, Estimate, Plan, Stratum, drawn, estimated, plan, weights
 from fpml.measure.metrics import Bools, Floats, Ints
 from fpml.rules import hits, of_channel
+from fpml.seen import FINDS, MET
 
 # Bands of score, by rank within the county: the highest 2 %, the next 18 %, the rest. Assumed.
 BANDS = ((0.02, "highest scores"), (0.20, "middle scores"), (1.0, "the rest"))
@@ -194,7 +195,21 @@ class Audit:
         sample = self._sample()
         listed = self._listed(county, sample["household_id"].to_numpy(), np.where(confirmed, fell, -1))
         stratum = sample["stratum"].to_numpy(np.int64)
-        return estimated(Answers(stratum, met, found, checked, confirmed, listed), self.strata)
+        answers = Answers(stratum, met, found, checked, confirmed, listed)
+        self._keep(sample, answers, fell)
+        return estimated(answers, self.strata)
+
+    def _keep(self, sample: pd.DataFrame, answers: Answers, fell: Ints) -> None:
+        """Keeps who was met, and the finds: models learn from them how probably a fall is seen (`fpml.seen`)."""
+        visited = AsOf.parse(str(self._about["as_of"])).month + 1 + sample["month"].to_numpy(np.int64)
+        told = pd.DataFrame({"household_id": sample["household_id"], "visited": visited})
+        weight = weights(self.strata, answers)[answers.stratum]
+        finds = told.assign(fell=fell, weight=weight, listed=answers.listed)[answers.found & answers.confirmed]
+        for name, rows in ((MET, told[answers.answered]), (FINDS, finds)):
+            half = self.folder / f".part-{name}"
+            rows.to_parquet(half, index=False)
+            _for_its_owner(half)
+            half.replace(self.folder / name)
 
     def _listed(self, county: County, households: np.ndarray, fell: Ints) -> Bools:
         """Who stood on a list of the twelve months before the month in which it fell."""

@@ -34,6 +34,7 @@ from fpml.risk import (
     LearningRows,
     ModelDefinition,
     RiskModel,
+    Seen,
     Tuned,
     fit,
     load_definition,
@@ -44,6 +45,7 @@ from fpml.risk import (
 )
 from fpml.rolling import Rolling
 from fpml.rules import hits
+from fpml.seen import seen
 from fpml.simulate import Foresight, Places, Plan, Style, begin, foresee, simulate
 from fpml.verify import Visits
 from fpml.visits import VisitReceipt
@@ -657,8 +659,12 @@ class County:
             if whole is None:
                 rows = pa.concat_tables([s.rows for s in samples.values()]).group_by(list(KEY)).aggregate([])
                 whole = self.histories(*self.as_ofs(last), rows=rows, names=self._learnt_features(definitions.values()))
-            self._learnt_from = key, {n: with_features(s, whole) for n, s in samples.items()}
+            self._learnt_from = key, {n: with_features(s, whole, self._seen) for n, s in samples.items()}
         return self._learnt_from[1]
+
+    def _seen(self, origin: AsOf) -> Seen | None:
+        """How probably falls are seen, as audits had told by an origin."""
+        return seen(self.workspace, self.ledger, origin)
 
     def _learnt_features(self, definitions: Iterable[ModelDefinition]) -> tuple[str, ...]:
         """The features that models read, and what methods and rules that they are held against read, in order."""

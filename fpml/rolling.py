@@ -20,6 +20,7 @@ from fpml.measure import Panel, needed
 from fpml.measure.backtest import REFIT, Said
 from fpml.measure.visits import MOST_AS_OFS
 from fpml.risk import LearningRows, ModelDefinition
+from fpml.seen import seen
 from fpml.simulate.causes import CAUSES
 
 # The form of what is kept; another number where it changes.
@@ -88,6 +89,8 @@ class Rolling:
         space, catalogue = self.lookback.workspace, self.lookback.catalogue
         learning: dict[str, LearningRows] = {}
         parts = [FORM, self.lookback.ledger.content, catalogue.fingerprint, [*map(str, origins)], REFIT]
+        told = seen(space, self.lookback.ledger, origins[-1])
+        parts += [told.digest] if told else []
         parts += [{k: d.model_dump_json() for k, d in self.definitions.items()}]
         digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
         folder = space.cache / f"backtest-{digest}"

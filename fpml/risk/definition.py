@@ -41,12 +41,15 @@ class ModelDefinition(Policy):
     `learn_rows: known` learns from every household whose state was known, those already below the line included, with
     that state as a feature; scores and calibration are only ever of those at risk. `negatives`: of so many
     household-months without a fall it learns, chosen by chance (see `fpml.risk.learning`); of all where it is left out.
+    `audited`: a fall that the register tells of is weighted by one over the chance that such falls are seen, as audits
+    tell (see `fpml.risk.seen`); where none has told, all are alike.
     `repeats`: how often households are dealt into folds, each time anew; scores are the mean of all folds' trees.
     """
 
     outcome: str
     learn_horizons: tuple[Annotated[int, Field(ge=1, le=60)], ...] = Field(min_length=1)
     learn_rows: Literal["known", "at_risk"] = "at_risk"
+    audited: bool = False
     leave_out: tuple[str, ...] = ()
     negatives: int | None = Field(default=None, ge=1000)
     folds: int = Field(default=5, ge=2, le=20)

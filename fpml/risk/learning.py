@@ -7,7 +7,7 @@ probability p are the true odds divided by p (King and Zeng, "Logistic regressio
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from fpml.dates import AsOf
 from fpml.features import KEY, as_of_months
 from fpml.outcomes import Bools, Labels, household_codes, labels, matured, risk_set
 from fpml.risk.definition import ModelDefinition
+from fpml.risk.seen import Seen
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -77,13 +78,21 @@ class Sample:
         return as_of_months(self.rows)
 
 
+def _not_told(_: AsOf) -> Seen | None:
+    return None
+
+
 @dataclass(frozen=True)
 class LearningRows:
-    """A sample with its features: row i of the sample is row `at[i]` of `histories`."""
+    """A sample with its features: row i of the sample is row `at[i]` of `histories`.
+
+    `seen`: how probably falls are seen, as audits had told by an origin; None where they had not.
+    """
 
     sample: Sample
     histories: pa.Table
     at: Ints
+    seen: Callable[[AsOf], Seen | None] = _not_told
 
 
 def sampled(
@@ -138,12 +147,12 @@ def _share(wanted: int | None, there: int) -> float:
     return 1.0 if wanted is None or there <= wanted else wanted / there
 
 
-def with_features(sample: Sample, histories: pa.Table) -> LearningRows:
+def with_features(sample: Sample, histories: pa.Table, seen: Callable[[AsOf], Seen | None] = _not_told) -> LearningRows:
     """A sample and its rows' features, from histories that hold each of them."""
     position = pd.MultiIndex.from_arrays(_keys(histories)).get_indexer(pd.MultiIndex.from_arrays(_keys(sample.rows)))
     if (position < 0).any():
         raise ValueError(f"{int((position < 0).sum())} rows of the sample have no history")
-    return LearningRows(sample, histories, position.astype(np.int64))
+    return LearningRows(sample, histories, position.astype(np.int64), seen)
 
 
 def _keys(table: pa.Table) -> tuple["pd.Series[str]", Ints]:

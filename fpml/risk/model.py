@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -41,13 +41,16 @@ LEAST_POSITIVE = 50
 class Learnt:
     """What a model was fitted on: counts only. `rows` and `positive_labels` count each household-month and horizon (of
     the negatives those that were kept); the positive labels are those of households at risk, so one fall may stand
-    behind several."""
+    behind several. `seen`: where falls are weighted, the entries in the register for each fall where a list had the
+    household, and where none had; `effective`: the effective number of positive labels (Kish)."""
 
     origin: str
     rows: int
     positive_labels: int
     households: int
     rounds: int
+    seen: tuple[float, float] | None = None
+    effective: float | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,8 @@ class RiskModel:
                 (folder / f"booster-{i}.txt").read_text(encoding="utf-8") for i in range(int(card["boosters"]))
             )
             learnt = Learnt(**card["learnt"])
+            listed_and_not = learnt.seen and (float(learnt.seen[0]), float(learnt.seen[1]))
+            learnt = replace(learnt, seen=listed_and_not)
             calibrations = {int(h): Calibration(**c) for h, c in card["calibrations"].items()}
             beside = {int(h): tuple(map(Linear.from_json, of)) for h, of in card.get("linear", {}).items()}
             about = card["meaning"], float(card["kept"]), beside, float(card.get("share", 0))
@@ -236,7 +241,15 @@ def learn(
         features=definition.features(catalogue),
         boosters=tuple(b.model_to_string() for b in boosters),
         calibrations=calibrations,
-        learnt=Learnt(str(origin), int(shown.label.size), sum(events.values()), shown.households, best),
+        learnt=Learnt(
+            str(origin),
+            int(shown.label.size),
+            sum(events.values()),
+            shown.households,
+            best,
+            shown.seen,
+            round(shown.effective, 1) if shown.seen else None,
+        ),
         meaning=catalogue.meaning,
         kept=shown.kept,
         linear={h: tuple(of[h] for of in linear) for h in scored} if linear else {},
@@ -249,7 +262,7 @@ class Shown:
     """What trees are fitted on: the matrix (horizon last), one row for each household-month and horizon.
 
     `weight`: how many household-months at risk a row stands for where skill is judged; `fold`: which fold it is in, one
-    row a repeat.
+    row a repeat; `seen`: see `Learnt`.
     """
 
     x: Matrix
@@ -260,6 +273,13 @@ class Shown:
     fold: npt.NDArray[np.int64]
     households: int
     kept: float
+    seen: tuple[float, float] | None = None
+
+    @property
+    def effective(self) -> float:
+        """Kish's effective number of falls at risk."""
+        weight = self.weight[self.at_risk & (self.label == 1)]
+        return float(weight.sum() ** 2 / (weight**2).sum()) if weight.size else 0.0
 
     @classmethod
     def of(
@@ -285,8 +305,13 @@ class Shown:
         number = np.stack([households_hashed(sample.rows, octets=4, salt=s).astype(np.int64)[rows] for s in salts])
         kept = sample.share_dealt(origin)
         weight = np.where(label == 1, 1.0, 1 / kept)
+        seen = learning.seen(origin) if definition.audited else None
+        for h in definition.learn_horizons:
+            falls = np.flatnonzero((label == 1) & (horizon == h))
+            weight[falls] = 1 / seen.chance(sample.rows.take(pa.array(rows[falls])), h) if seen else 1.0
         households = int(np.unique(number[0]).size)
-        return cls(x, label, horizon, sample.at_risk[rows], weight, number % definition.folds, households, kept)
+        told = (seen.listed, seen.unlisted) if seen else None
+        return cls(x, label, horizon, sample.at_risk[rows], weight, number % definition.folds, households, kept, told)
 
     def judged(self, horizon: int) -> npt.NDArray[np.int64]:
         """The rows of a horizon that are of households at risk."""
@@ -352,7 +377,9 @@ def _grow(definition: ModelDefinition, shown: Shown, deal: tuple[int, int]) -> G
         "verbosity": -1,
     }
     learn, held = fold != k, (fold == k) & shown.at_risk
-    train = lgb.Dataset(shown.x[learn], shown.label[learn], free_raw_data=True)
+    # Negatives are learnt from as they are: what they stand for is in the offset.
+    falls = np.where(shown.label == 1, shown.weight, 1.0)[learn] if shown.seen else None
+    train = lgb.Dataset(shown.x[learn], shown.label[learn], weight=falls, free_raw_data=True)
     # Judged as the whole county would be: with the offset, each negative for all that it stands for.
     valid = lgb.Dataset(
         shown.x[held],
