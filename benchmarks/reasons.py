@@ -135,7 +135,7 @@ def stable(county: fpml.County, as_of: AsOf) -> dict[str, Any]:
         ledger = county.ledger
         asked = Asked((as_of,), None, rows)
         changed = histories(
-            lambda s: change(ledger.shard(s, COLUMNS)), ledger.shards, county.catalogue, asked, run=engine.run,
+            lambda s, _: change(ledger.shard(s, COLUMNS)), ledger.shards, county.catalogue, asked, run=engine.run,
             linked=county._linked(ledger),
         )  # fmt: skip
         after = first_reasons(county, changed, models, listed, as_of)

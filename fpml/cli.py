@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -20,10 +21,12 @@ from fpml.backtests import Backtest
 from fpml.catalogue import Language, read_proposals
 from fpml.county import County, open_county
 from fpml.dates import AsOf
-from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, InputError, NotYetError, UsageError, disk
+from fpml.engine import engine_of
+from fpml.errors import EXIT_DONE, EXIT_OURS, FpmlError, InputError, NotYetError, UsageError, disk, place_of
 from fpml.intake import Receipt
 from fpml.lookback import MONTHS, TIMES
 from fpml.measure.skill import OURS
+from fpml.progress import silent
 from fpml.risk import Budget
 from fpml.screen import Screen
 from fpml.simulate import Dials, Foresight, Plan, Style, load_profile
@@ -45,11 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return e.exit_code
     except Exception as e:
         # The message of an unforeseen error could hold a household's data: only its kind and place are shown.
-        trace = e.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown place"
-        ERRORS.print(f"fpml: a fault of ours ({type(e).__name__} at {place}). Please report it.", style="red")
+        said = f"fpml: a fault of ours ({type(e).__name__} at {place_of(e)}). Please report it."
+        ERRORS.print(said, style="red")
         return EXIT_OURS
 
 
@@ -62,10 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fpml", description="Early warning for households about to fall into poverty."
     )
+    scaled = argparse.ArgumentParser(add_help=False)
+    said = "who works on the shards: this process, or Spark (docs/scale.md); the list is the same"
+    scaled.add_argument("--engine", choices=("local", "spark"), default="local", help=said)
+    said = "Spark's: local[2], spark://HOST:7077 or sc://HOST:15002 (default: all of this machine)"
+    scaled.add_argument("--master", metavar="URL", help=said)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, said: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=said, description=said, parents=[shared])
+    def command(name: str, run: Any, said: str, *more: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=said, description=said, parents=[shared, *more])
         sub.set_defaults(run=run, command=name)
         return sub
 
@@ -118,11 +123,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--last", metavar="YYYY-MM", help="labels known by then are judged by")
     sub.add_argument("--promote", action="store_true", help="if it is, it takes the place")
     sub = command(
-        "month", _month, "the monthly batch: intake, histories, hits, scores, reasons, lists; safe to run again"
+        "month", _month, "the monthly batch: intake, histories, hits, scores, reasons, lists; safe to run again", scaled
     )
     sub.add_argument("as_of", metavar="YYYY-MM", help="or `last`: the month before this one")
     sub.add_argument("--review", action="store_true", help="also the review of twelve months (takes longer than all)")
-    sub = command("replay", _replay, "a published month's list again, from what was known then: equal, or not")
+    sub = command("replay", _replay, "a published month's list again, from what was known then: equal, or not", scaled)
     sub.add_argument("as_of", metavar="YYYY-MM")
     sub.add_argument("--edition", type=int, metavar="N", help="default: the newest")
     sub = command(
@@ -154,7 +159,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open(a: argparse.Namespace) -> County:
-    return open_county(a.workspace) if a.quiet else open_county(a.workspace, progress=SCREEN.show)
+    engine = engine_of(a.engine, a.master) if hasattr(a, "engine") else None
+    return open_county(a.workspace, progress=silent if a.quiet else SCREEN.show, engine=engine)
 
 
 def _say(a: argparse.Namespace, answer: Any, words: Any, *, wide: bool = False) -> None:
@@ -354,11 +360,15 @@ def _cell(row: Mapping[Hashable, Any], name: str) -> str:
 
 
 def _month(a: argparse.Namespace) -> int:
-    return cli_batch.month(a, _open(a), SCREEN, _say, _tell_intake)
+    county = _open(a)
+    with closing(county.engine):
+        return cli_batch.month(a, county, SCREEN, _say, _tell_intake)
 
 
 def _replay(a: argparse.Namespace) -> int:
-    return cli_batch.replay(a, _open(a), SCREEN, _say)
+    county = _open(a)
+    with closing(county.engine):
+        return cli_batch.replay(a, county, SCREEN, _say)
 
 
 def _record(a: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,8 +18,9 @@ from fpml import challenge, engine, lists, measure, quality, tracking
 from fpml.backtests import Backtest
 from fpml.catalogue import Catalogue, Language, Proposal, load
 from fpml.dates import AsOf, as_ofs_between, month_of
+from fpml.engine import Engine, Local
 from fpml.errors import InputError, NotYetError, UsageError, did_you_mean
-from fpml.features import COLUMNS, KEY, Asked, histories, records_behind, told_later
+from fpml.features import COLUMNS, KEY, Asked, histories, read_later, records_behind
 from fpml.households import LINKED_FORMAT, Linked, cohort, linked
 from fpml.inbox import Inbox
 from fpml.intake import Receipt
@@ -69,13 +71,15 @@ class Then:
 class County:
     """A workspace with its policy and its ledger. Verbs that return histories keep the last ones built.
 
-    `then`: opened as it was when a list was made; None: as it stands.
+    `then`: opened as it was when a list was made; None: as it stands. `engine`: who works on its histories, scores and
+    reasons; models are fitted, tuned and backtested in this process.
     """
 
     workspace: Workspace
     catalogue: Catalogue
     progress: Progress = silent
     then: Then | None = None
+    engine: Engine = field(default_factory=Local)
     _built: dict[tuple[object, ...], pa.Table] = field(default_factory=dict, repr=False)
     _ties: tuple[str, Linked] | None = field(default=None, repr=False)
     _loaded: dict[tuple[Path, int], RiskModel] = field(default_factory=dict, repr=False)
@@ -181,13 +185,13 @@ class County:
             engine.give_back()
         self.progress(f"histories at {len(months)} as-of{'s' if len(months) > 1 else ''}")
         asked = Asked(months, None if names is None else tuple(names), rows)
-        delayed = {n for n, i in self.catalogue.indicators.items() if i.department in late}
+        delayed = frozenset(n for n, i in self.catalogue.indicators.items() if i.department in late)
         table = histories(
-            lambda shard: told_later(ledger.shard(shard, COLUMNS), delayed),
+            partial(read_later, ledger.shard, delayed),
             ledger.shards,
             self.catalogue,
             asked,
-            run=engine.run,
+            run=self.engine.run,
             linked=self._linked(ledger),
         )
         if whole:
@@ -205,7 +209,7 @@ class County:
             try:
                 found = Linked.load(path)
             except (OSError, pa.ArrowException, KeyError):
-                found = linked(ledger, COLUMNS, engine.run)
+                found = linked(ledger, COLUMNS, self.engine.run)
                 with suppress(OSError):
                     if found.size:
                         found.save(path)
@@ -495,7 +499,7 @@ class County:
         if not models:
             raise NotYetError("models", f"none was trained by {as_of}", f"Run `fpml train --as-of {as_of}` first.")
         parts = []
-        for (outcome, horizon), p in lists.scores(histories, models, self.catalogue).items():
+        for (outcome, horizon), p in lists.scores(histories, models, self.catalogue, over=self.engine.over).items():
             rows = np.flatnonzero(~np.isnan(p))
             households = histories["household_id"].take(pa.array(rows)).to_pandas()
             parts.append(
@@ -528,16 +532,14 @@ class County:
             ledger_version=self.then.made.ledger if self.then else self.ledger.version,
             stand=stand,
             dates=lambda households: self._known(households, AsOf.parse(as_of)),
+            over=self.engine.over,
         )
 
     def _known(self, households: Sequence[str], as_of: AsOf) -> lists.Known:
         """What is known at an as-of of the dates of some households' records, and of departments' last months."""
         ledger = self.ledger
         self.progress("reasons")
-        return lists.known(
-            lambda shard: ledger.shard(shard, lists.KNOWN_COLUMNS), ledger.shards, households, as_of, self.catalogue,
-            engine.run,
-        )  # fmt: skip
+        return lists.known(ledger.shard, ledger.shards, households, as_of, self.catalogue, self.engine.run)
 
     def desk(self) -> lists.Desk:
         """What its lists are written with; a county that has written none yet gets the key that signs them."""
@@ -697,7 +699,7 @@ class County:
         return lists.value_in_words(name, histories, row, self.catalogue, language)
 
 
-def open_county(folder: Path | str, *, progress: Progress = silent) -> County:
-    """The county whose workspace lies in a folder."""
+def open_county(folder: Path | str, *, progress: Progress = silent, engine: Engine | None = None) -> County:
+    """The county whose workspace lies in a folder; `engine` (None: this process) works on its shards."""
     workspace = find(folder)
-    return County(workspace, load(workspace.policy, DEFAULT_POLICY), progress)
+    return County(workspace, load(workspace.policy, DEFAULT_POLICY), progress, engine=engine or Local())

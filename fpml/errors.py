@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 EXIT_DONE, EXIT_OURS = 0, 5
 
@@ -31,6 +32,10 @@ class FpmlError(Exception):
     def __init__(self, where: str, problem: str, remedy: str) -> None:
         self.where, self.problem, self.remedy = where, problem, remedy
         super().__init__(f"{where}: {problem}. {remedy}")
+
+    def __reduce__(self) -> tuple[type["FpmlError"], tuple[object, ...]]:
+        """Its parts, so that it can come from another process."""
+        return type(self), (self.where, self.problem, self.remedy)
 
 
 class UsageError(FpmlError):
@@ -91,6 +96,10 @@ class PolicyError(InputError):
         first = self.faults[0]
         super().__init__(first.where, first.problem, first.remedy)
 
+    def __reduce__(self) -> tuple[type["PolicyError"], tuple[object, ...]]:
+        """Its faults."""
+        return type(self), (self.faults,)
+
     def __str__(self) -> str:
         return "\n".join(map(str, self.faults))
 
@@ -108,6 +117,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f"Did you mean `{near[0]}`?"
     return f"Known: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}."
+
+
+def place_of(error: BaseException) -> str:
+    """The file and line at which an unforeseen error arose: its message could hold a household's data."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown place"
 
 
 _REFUSED = {

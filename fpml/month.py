@@ -172,7 +172,9 @@ def drawn(
         counts |= {"rules": len(held), "hits": int(sum(h.sum() for h in held.values()))}
     with stages.stage("scores") as counts:
         models = county.models(month)
-        probability, counts["resumed"] = kept.probabilities(lambda: lists.scores(histories, models, county.catalogue))
+        probability, counts["resumed"] = kept.probabilities(
+            lambda: lists.scores(histories, models, county.catalogue, over=county.engine.over)
+        )
         counts["models"] = len(models)
         stand = lists.standing(histories, models, county.catalogue, probability=probability, held=held)
         reckoned: tuple[pa.Table, Standing] = histories, stand

@@ -56,7 +56,7 @@ def replay(county: County, as_of: str | AsOf, *, number: int | None = None, stag
     told.plan(STAGES, county.workspace.cache / "replay-times.json")
     version = _version(county.workspace.ledger, made, wanted)
     policy = edition.folder / lists.POLICY
-    then = County(county.workspace, load(policy, DEFAULT_POLICY), told.within, Then(made, version))
+    then = County(county.workspace, load(policy, DEFAULT_POLICY), told.within, Then(made, version), county.engine)
     desk = _desk(then, made)
     with disk(f"replay {wanted}"), tempfile.TemporaryDirectory(prefix="fpml-replay-") as where:
         again = Path(where, edition.folder.name)

@@ -1,15 +1,16 @@
 """Records -> histories: one row per watched household and as-of.
 
-Three passes, so that memory is bounded by the shard: each shard is reduced (`fill`); what all
-departments had told of is put together (`Reach`), and each shard learns which of its cells are known and derives
-from them (`finish`); context (a village's own averages as known then) is worked out over all of them (`with_context`).
+Three passes, so that memory is bounded by the shard: what all departments had told of is counted and put together
+(`Reach`); each shard is reduced (`fill`), learns which of its cells are known and derives from them (`finish`); context
+(a village's own averages as known then) is worked out over all of them (`with_context`). The first two are pure
+functions of a shard and of little else: whoever runs them may do so on another machine.
 
 Rows stand household by household (in `household_order`), each with its as-ofs in order, for any number of shards.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from fpml.catalogue import EVER, Catalogue, Feature
 from fpml.dates import AsOf
 from fpml.features.derive import Floats, Lines, derive, in_context, needed_derived, place_mean
 from fpml.features.reach import Reach
-from fpml.features.records import Records, Told, from_ledger
+from fpml.features.records import COLUMNS, TOLD_COLUMNS, Records, Told, from_ledger
 from fpml.features.windows import Plan, Reduced, Rows, plan_for, reduce_records
 from fpml.households import Linked, holds
 
@@ -31,11 +32,20 @@ Months = npt.NDArray[np.int64]
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 Run = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
+# Applies a function that works row by row to pieces of a table's rows.
+Over = Callable[[Callable[[pa.Table], Any], pa.Table], list[Any]]
+# A shard's rows of the ledger, some columns of them.
+Read = Callable[[int, Sequence[str]], pa.Table]
 
 
 def one_by_one(function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
     """Runs the parts in this thread."""
     return [function(p) for p in parts]
+
+
+def in_one(function: Callable[[pa.Table], Result], rows: pa.Table) -> list[Result]:
+    """Works on all rows as one piece."""
+    return [function(rows)]
 
 
 @dataclass(frozen=True)
@@ -55,36 +65,32 @@ class Asked:
 
 
 def histories(
-    read: Callable[[int], pa.Table],
-    shards: int,
-    catalogue: Catalogue,
-    asked: Asked,
-    *,
-    run: Run = one_by_one,
-    linked: Linked | None = None,
+    read: Read, shards: int, catalogue: Catalogue, asked: Asked, *, run: Run = one_by_one, linked: Linked | None = None
 ) -> pa.Table:
     """household_id, as_of (date32), then the features: integers in stored units (fen), null where unknown.
 
-    `read` gives a shard's ledger rows; `run` applies a function to parts, on threads or one by one. `linked` holds what
-    shards must know of each other (`fpml.households.linked`). None is right only of one shard, or where nobody is told
-    of in two of them: what happened to a person who moved to another shard would stay behind.
+    `read` gives a shard's ledger rows; `run` applies a function to parts, on threads, other machines or one by one.
+    `linked` holds what shards must know of each other (`fpml.households.linked`). None is right only of one shard, or
+    where nobody is told of in two of them: what happened to a person who moved to another shard would stay behind.
     """
     way = _Way.of(asked, catalogue)
-
-    def of_shard(shard: int) -> _Filled:
-        incoming = linked.incoming(shard) if linked else None
-        return fill(from_ledger(read(shard), catalogue, incoming=incoming), way)
-
-    filled = run(of_shard, range(shards))
-    reach = Reach.of([f.told for f in filled], catalogue)
-    # Each part is let go of as soon as it is finished: `pop` leaves nothing that still holds it.
-    waiting = dict(enumerate(filled))
-    filled.clear()
-    parts = run(lambda i: finish(waiting.pop(i), way, reach), list(waiting))
+    reach = Reach.of(run(partial(_told, read, catalogue), range(shards)), catalogue)
+    each = ((shard, linked.incoming(shard) if linked else None) for shard in range(shards))
+    parts = run(partial(_of_shard, read, way, reach), each)
     # Shards are ranges of the households' order: one after the other, the rows stand in order.
     rows = pa.concat_tables([p for p, _ in parts])
     everyone = rows if asked.rows is None else pa.concat_tables([e for _, e in parts])
     return with_context(rows, everyone, way)
+
+
+def _told(read: Read, catalogue: Catalogue, shard: int) -> Told:
+    return Told.of(read(shard, TOLD_COLUMNS), catalogue)
+
+
+def _of_shard(read: Read, way: "_Way", reach: Reach, part: tuple[int, pa.Table | None]) -> tuple[pa.Table, pa.Table]:
+    """What `finish` gives of one shard; `part`: its number, and what others hold of its people."""
+    shard, incoming = part
+    return finish(fill(from_ledger(read(shard, COLUMNS), way.catalogue, incoming=incoming), way), way, reach)
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,6 @@ class _Filled:
     reduced: Reduced
     all_rows: Rows
     behind: Reduced
-    told: Told
 
 
 def fill(records: Records, way: _Way) -> _Filled:
@@ -139,10 +144,10 @@ def fill(records: Records, way: _Way) -> _Filled:
     everybody = _watched(records, way)
     if way.rows is None:
         reduced = reduce_records(records, way.plan, everybody)
-        return _Filled(records.households, everybody, reduced, everybody, Reduced({}, {}), records.told)
+        return _Filled(records.households, everybody, reduced, everybody, Reduced({}, {}))
     rows = _chosen(everybody, records.households, way.months, way.rows)
     of_all = reduce_records(records, way.plan_behind, everybody)
-    return _Filled(records.households, rows, reduce_records(records, way.plan, rows), everybody, of_all, records.told)
+    return _Filled(records.households, rows, reduce_records(records, way.plan, rows), everybody, of_all)
 
 
 def finish(filled: _Filled, way: _Way, reach: Reach) -> tuple[pa.Table, pa.Table]:

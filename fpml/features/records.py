@@ -19,6 +19,7 @@ from fpml.households import Facts, resolved
 from fpml.ledger import days, household_order, indicator_codes, marked, words_of
 
 COLUMNS = ("household_id", "person_id", "indicator", "event_date", "until_date", "known_date", "value", "fact")
+TOLD_COLUMNS = ("indicator", "event_date", "known_date")
 Months = npt.NDArray[np.int16]
 
 
@@ -28,8 +29,7 @@ class Records:
 
     `households` are ids in their standing order; the entries of household h and indicator code i are those from
     `starts[h * indicators + i]` on. `event`, `until` (the first month at whose end it no longer held), `known` and
-    `superseded` are months; `value` is in stored units (fen for yuan). `told` counts the rows as delivered by the group
-    of indicators whose delivery they attest (`Catalogue.attested`), event month and known month.
+    `superseded` are months; `value` is in stored units (fen for yuan).
     """
 
     households: pa.Array
@@ -40,7 +40,6 @@ class Records:
     superseded: Months
     person: npt.NDArray[np.int32]
     value: npt.NDArray[np.int64]
-    told: "Told"
 
     @property
     def size(self) -> int:
@@ -50,11 +49,30 @@ class Records:
 
 @dataclass(frozen=True)
 class Told:
-    """How many rows were told: `number[group, event month - first_event, known month - first_known]`."""
+    """How many rows a shard was told: `number[group, event month - first_event, known month - first_known]`.
+
+    They are counted as they were delivered, by the group of indicators whose delivery they attest
+    (`Catalogue.attested`).
+    """
 
     number: npt.NDArray[np.int32]
     first_event: int
     first_known: int
+
+    @classmethod
+    def of(cls, table: pa.Table, catalogue: Catalogue) -> "Told":
+        """Of a shard's own rows (TOLD_COLUMNS)."""
+        if not table.num_rows:
+            return cls(np.zeros((len(catalogue.departments), 1, 1), np.int32), 0, 0)
+        group = np.append(np.array(catalogue.attested, np.int16), np.int16(-1))
+        event_day, known_day = days(table["event_date"]), days(table["known_date"])
+        event, first_event, events = _calendar(event_day)
+        known, first_known, knowns = _calendar(known_day)
+        number = np.zeros((len(catalogue.departments), events, knowns), np.int32)
+        bases = int(event_day.min()), int(known_day.min())
+        indicator = indicator_codes(table["indicator"], catalogue.codes)
+        tell(indicator, event_day, known_day, *bases, event, known, group, number)
+        return cls(number, first_event, first_known)
 
 
 def from_ledger(table: pa.Table, catalogue: Catalogue, *, incoming: pa.Table | None = None) -> Records:
@@ -84,7 +102,6 @@ def from_ledger(table: pa.Table, catalogue: Catalogue, *, incoming: pa.Table | N
         withdrawn=pc.is_null(value).to_numpy() if value.null_count else np.zeros(0, bool),
     )
     del table, value  # their copies as numbers are all that is needed from here on
-    counted = _told(facts, own, catalogue)
     if people is not None:
         facts = resolved(facts, catalogue, people=len(people.words))
     # Of households of other shards, and those that no row has, nothing is said.
@@ -92,7 +109,7 @@ def from_ledger(table: pa.Table, catalogue: Catalogue, *, incoming: pa.Table | N
     position = np.append(np.where(here, np.cumsum(here, dtype=np.int32) - 1, np.int32(-1)), np.int32(-1))
     households = told.words.take(pa.array(order[here]))
     starts, at = _grouped(facts, position, len(households), len(catalogue.codes))
-    return _standing(facts, starts, at, households, counted)
+    return _standing(facts, starts, at, households)
 
 
 def _until(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
@@ -115,9 +132,7 @@ def _grouped(
     return starts[:-1], at[: starts[-2]]
 
 
-def _standing(
-    f: Facts, starts: npt.NDArray[np.int64], at: npt.NDArray[np.int32], households: pa.Array, told: Told
-) -> Records:
+def _standing(f: Facts, starts: npt.NDArray[np.int64], at: npt.NDArray[np.int32], households: pa.Array) -> Records:
     n = at.size
     event, until, known, superseded = (np.empty(n, np.int16) for _ in range(4))
     person, value = np.empty(n, np.int32), np.empty(n, np.int64)
@@ -128,21 +143,8 @@ def _standing(
     size = stand(f, starts, at, base, month_of_day, entries)
     return Records(
         households, entries.starts, event[:size], until[:size], known[:size], superseded[:size], person[:size],
-        value[:size], told,
+        value[:size],
     )  # fmt: skip
-
-
-def _told(f: Facts, own: int, catalogue: Catalogue) -> Told:
-    group = np.append(np.array(catalogue.attested, np.int16), np.int16(-1))
-    if not own:
-        return Told(np.zeros((len(catalogue.departments), 1, 1), np.int32), 0, 0)
-    event_day, known_day = f.event_day[:own], f.known_day[:own]
-    event, first_event, events = _calendar(event_day)
-    known, first_known, knowns = _calendar(known_day)
-    number = np.zeros((len(catalogue.departments), events, knowns), np.int32)
-    bases = int(event_day.min()), int(known_day.min())
-    tell(f.indicator[:own], event_day, known_day, *bases, event, known, group, number)
-    return Told(number, first_event, first_known)
 
 
 def _calendar(day: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int32], int, int]:

@@ -14,6 +14,7 @@ fact is cut into pieces, one for each household it belonged to as knowledge went
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -166,24 +167,25 @@ def linked(ledger: Ledger, columns: Sequence[str], run: Callable[..., list[Any]]
     none = Linked(pa.table({}), np.zeros(0, np.int32))
     if not ledger.tells_of_people:
         return none
-    seen = run(lambda shard: _people(ledger.shard(shard, ["person_id"])), range(ledger.shards))
+    seen = run(partial(_people, ledger.shard), range(ledger.shards))
     people, number = np.unique(np.concatenate(seen), return_counts=True)
     several = people[number > 1]
     if not several.size:
         return none
-    facts = run(lambda shard: _of_people(ledger.shard(shard, columns), several), range(ledger.shards))
+    facts = run(partial(_of_people, ledger.shard, tuple(columns), several), range(ledger.shards))
     shard = np.repeat(np.arange(ledger.shards, dtype=np.int32), [t.num_rows for t in facts])
     return Linked(_with_own_words(pa.concat_tables(facts)), shard)
 
 
-def _people(table: pa.Table) -> Hashes:
-    """Everybody told of, each once, as hashes."""
-    told = words_of(table["person_id"])
+def _people(read: Callable[..., pa.Table], shard: int) -> Hashes:
+    """Everybody told of in a shard, each once, as hashes."""
+    told = words_of(read(shard, ["person_id"])["person_id"])
     return hashes(told.words.filter(pa.array(marked(told.at, len(told.words)))))
 
 
-def _of_people(table: pa.Table, people: Hashes) -> pa.Table:
-    """The rows that tell of these people, their words without the others'."""
+def _of_people(read: Callable[..., pa.Table], columns: Sequence[str], people: Hashes, shard: int) -> pa.Table:
+    """A shard's rows that tell of these people, their words without the others'."""
+    table = read(shard, columns)
     told = words_of(table["person_id"])
     theirs = np.isin(hashes(told.words), people)
     return _with_own_words(table.filter(pa.array(told.told(theirs, np.False_))))

@@ -10,7 +10,8 @@ it.
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
@@ -100,6 +101,10 @@ class Ledger:
             raise LedgerError("ledger", f"cannot be read ({type(e).__name__})", "Restore its folder.") from None
         if not columns >= set(SCHEMA.names):
             raise LedgerError("ledger", "made by an earlier fpml", "Move it away, and take the deliveries in again.")
+
+    def __reduce__(self) -> "tuple[Callable[[Path, int], Ledger], tuple[Path, int]]":
+        """Handed to another process or machine it stays at its version: its files are read there, from that folder."""
+        return _elsewhere, (self.folder.absolute(), self.version)
 
     @property
     def version(self) -> int:
@@ -361,6 +366,14 @@ class Ledger:
         if not versions:
             raise NotYetError("ledger", f"nothing had been taken in by {day}", "Choose a later day.")
         table.load_as_version(max(versions))
+
+
+def _elsewhere(folder: Path, version: int) -> Ledger:
+    """The ledger in a folder as this machine sees it."""
+    if not folder.is_dir():
+        problem = f"there is no {folder} on {socket.gethostname()}"
+        raise LedgerError("ledger", problem, "Share the workspace's folder with every machine, at the same path.")
+    return Ledger(folder, version=version)
 
 
 def digest_of(by_month: Mapping[int, tuple[int, int]], month: int) -> str:

@@ -4,7 +4,6 @@ from fpml.lists.corrections import write_corrections
 from fpml.lists.editions import POLICY, Edition, MadeFrom, editions, half_made, hashes, newest, put_in_force, sealed
 from fpml.lists.evidence import deadline_in_words, hit_in_full
 from fpml.lists.issued import Issued, printed_hash
-from fpml.lists.known import COLUMNS as KNOWN_COLUMNS
 from fpml.lists.known import Known, known
 from fpml.lists.publish import Desk, write_lists
 from fpml.lists.published import LISTED, earlier, in_peace, keep_listed, listed_in, listed_lately, published_after
@@ -31,7 +30,7 @@ from fpml.lists.workbook import write_csv, write_workbook
 from fpml.lists.yardstick import Yardstick
 
 __all__ = [
-    "FILL", "KNOWN_COLUMNS", "LISTED", "LONGEST", "POLICY", "About", "Desk", "Edition", "Forms", "Issued", "Known",
+    "FILL", "LISTED", "LONGEST", "POLICY", "About", "Desk", "Edition", "Forms", "Issued", "Known",
     "MadeFrom", "Reason", "Standing", "Teller", "Token", "Told", "WarningList", "Yardstick", "all_told",
     "deadline_in_words", "draw_up", "earlier", "editions", "for_print", "half_made", "hashes", "hit_in_full",
     "in_peace", "keep_listed", "known", "let_dates", "let_fill_in", "listed_in", "listed_lately", "newest",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from fpml.ledger import days, indicator_codes, latest, words_of
 COLUMNS = ("household_id", "indicator", "event_date", "known_date", "value", "fact")
 Days = npt.NDArray[np.int32]
 Run = Callable[..., list["_Part"]]
+Read = Callable[[int, Sequence[str]], pa.Table]
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,9 @@ class _Part:
     events: dict[tuple[str, str], Days]
 
 
-def known(
-    read: Callable[[int], pa.Table], shards: int, households: Sequence[str], as_of: AsOf, catalogue: Catalogue, run: Run
-) -> Known:
-    """What is known of dates at an as-of; `read` gives a shard's rows (COLUMNS), `run` applies a function to each."""
-    wanted = frozenset(households)
-    parts = run(lambda shard: _part(read(shard), wanted, as_of, catalogue), range(shards))
+def known(read: Read, shards: int, households: Sequence[str], as_of: AsOf, catalogue: Catalogue, run: Run) -> Known:
+    """What is known of dates at an as-of; `read` gives a shard's rows, `run` applies a function to each shard."""
+    parts = run(partial(_part, read, frozenset(households), as_of, catalogue), range(shards))
     told = {}
     for n, department in enumerate(catalogue.departments):
         counted: dict[int, int] = {}
@@ -73,7 +72,8 @@ def known(
     return Known(as_of, reported, {k: v for part in parts for k, v in part.events.items()})
 
 
-def _part(table: pa.Table, wanted: frozenset[str], as_of: AsOf, catalogue: Catalogue) -> _Part:
+def _part(read: Read, wanted: frozenset[str], as_of: AsOf, catalogue: Catalogue, shard: int) -> _Part:
+    table = read(shard, COLUMNS)
     event, known, last = days(table["event_date"]), days(table["known_date"]), _day(as_of.date)
     then = (known <= last) & (event <= last)
     names = words_of(table["household_id"])

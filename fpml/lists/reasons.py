@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from fpml.catalogue import Catalogue
-from fpml.features import matrix
+from fpml.features import Over, in_one, matrix
 from fpml.lists.standing import Models, Standing
 from fpml.lists.telling import Reason, Teller
 from fpml.risk import Contributions, RiskModel, contributions
@@ -28,10 +29,13 @@ class Told:
     causes: tuple[tuple[str, float], ...] = ()
 
 
-def all_told(rows: Sequence[int], models: Models, stand: Standing, teller: Teller) -> dict[int, Told]:
+def all_told(
+    rows: Sequence[int], models: Models, stand: Standing, teller: Teller, over: Over = in_one
+) -> dict[int, Told]:
     """What is told of some rows of the teller's histories; of those without a score what policy names for everybody.
 
-    Who is below the line by the records is told so first, with the income that says it.
+    Who is below the line by the records is told so first, with the income that says it. `over` applies a function to
+    pieces of the rows: estimates are so taken apart; in words they are put here, among all others' values.
     """
     catalogue, at = teller.catalogue, np.asarray(rows, np.int64)
     out = {int(r): Told(raising=tuple(teller.always(int(r)))) for r in at[stand.outcome[at] == ""]}
@@ -39,8 +43,8 @@ def all_told(rows: Sequence[int], models: Models, stand: Standing, teller: Telle
         mine = at[stand.outcome[at] == name]
         if not mine.size:
             continue
-        x = matrix(teller.histories.take(pa.array(mine)), model.features, catalogue)
-        parts = contributions(model, x, catalogue.county.ranking(name), catalogue)
+        own = teller.histories.select(model.features).take(pa.array(mine))
+        parts = Contributions.joined(over(partial(_apart, model, catalogue.county.ranking(name), catalogue), own))
         out |= {int(r): reasons(parts, model, i, int(r), teller) for i, r in enumerate(mine)}
     for r in at[stand.below[at]]:
         told, poor = out[int(r)], teller.below(int(r))
@@ -48,6 +52,10 @@ def all_told(rows: Sequence[int], models: Models, stand: Standing, teller: Telle
         first = (poor, *others[: catalogue.listing.reasons.raising - 1])
         out[int(r)] = Told(first, told.lowering, told.causes)
     return out
+
+
+def _apart(model: RiskModel, horizon: int, catalogue: Catalogue, rows: pa.Table) -> Contributions:
+    return contributions(model, matrix(rows, model.features, catalogue), horizon, catalogue)
 
 
 def reasons(told: Contributions, model: RiskModel, row: int, at: int, teller: Teller) -> Told:

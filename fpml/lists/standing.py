@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from fpml.catalogue import Catalogue
-from fpml.features import matrix
+from fpml.features import Over, in_one, matrix
 from fpml.households import condition_holds
 from fpml.lists.rank import Bools, Floats
 from fpml.outcomes import risk_set
@@ -32,22 +33,29 @@ class Standing:
     hits: Mapping[str, Bools]
 
 
-def scores(histories: pa.Table, models: Models, catalogue: Catalogue) -> dict[tuple[str, int], Floats]:
+def scores(
+    histories: pa.Table, models: Models, catalogue: Catalogue, *, over: Over = in_one
+) -> dict[tuple[str, int], Floats]:
     """For each outcome and horizon every row's probability, NaN for who is not at risk.
 
-    Non-decreasing in the horizon where the outcome counts any fall within it.
+    Non-decreasing in the horizon where the outcome counts any fall within it. `over` applies a function to pieces of
+    the rows.
     """
     out: dict[tuple[str, int], Floats] = {}
     for name, model in models.items():
         outcome = catalogue.county.outcomes[name]
         at_risk = risk_set(outcome, histories, catalogue).at_risk
-        x = matrix(histories.filter(pa.array(at_risk)), model.features, catalogue)
-        told = model.probabilities(x)
+        rows = histories.select(model.features).filter(pa.array(at_risk))
+        told = np.concatenate(over(partial(_probabilities, model, catalogue), rows))
         told = rearranged(told) if outcome.observed == "within" else told
         for j, h in enumerate(model.horizons):
             out[name, h] = np.full(histories.num_rows, np.nan)
             out[name, h][at_risk] = told[:, j]
     return out
+
+
+def _probabilities(model: RiskModel, catalogue: Catalogue, rows: pa.Table) -> Floats:
+    return model.probabilities(matrix(rows, model.features, catalogue))
 
 
 def standing(

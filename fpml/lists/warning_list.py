@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from fpml.catalogue import CHANNELS, DEPARTMENT, LEVELS, Catalogue, Language
 from fpml.dates import AsOf
-from fpml.features import as_of_months
+from fpml.features import Over, as_of_months, in_one
 from fpml.households import hold_together, in_monitoring
 from fpml.lists.known import Known
 from fpml.lists.placing import advice, also_by, levels, likely_causes, recorded_causes
@@ -80,12 +80,13 @@ def draw_up(
     ledger_version: int,
     stand: Standing | None = None,
     dates: Dates | None = None,
+    over: Over = in_one,
 ) -> WarningList:
     """The warning list of histories that all have one as-of, ranked by the county's horizon.
 
     `in_peace`: which rows are of households listed lately of whom nothing new is known. They are not listed, nor are
     those in monitoring; how many of them rules hit is said. `dates`: what reasons say of days; without it they tell
-    the as-of's. `stand`: how each row stands, where that has been reckoned.
+    the as-of's. `stand`: how each row stands, where that has been reckoned; `over`: see `all_told`.
     """
     as_of = AsOf(int(as_of_months(histories)[0]))
     stand = standing(histories, models, catalogue) if stand is None else stand
@@ -98,7 +99,8 @@ def draw_up(
     households = histories["household_id"].take(pa.array(ranked.rows)).cast(pa.string()).to_pylist()
     known = dates(households) if dates else Known(as_of)
     teller = Teller(histories, catalogue, language, known, Yardstick(histories, catalogue))
-    drawn = _drawn(ranked, households, stand, models, teller, as_of.date)
+    told = all_told(ranked.rows.tolist(), models, stand, teller, over)
+    drawn = _drawn(ranked, households, stand, told, teller, as_of.date)
     words = catalogue.wording[language].words
     apart = {"in_monitoring": monitored, "left_in_peace": in_peace & ~monitored}
     left_out = _left_out(stand, ranked, {k: any_hit(lines, m.size) & m for k, m in apart.items()}, spare, teller)
@@ -123,13 +125,12 @@ def draw_up(
 
 
 def _drawn(
-    ranked: Ranked, households: Sequence[str], stand: Standing, models: Models, teller: Teller, day: date
+    ranked: Ranked, households: Sequence[str], stand: Standing, told: Mapping[int, Told], teller: Teller, day: date
 ) -> Drawn:
     catalogue, rows = teller.catalogue, ranked.rows
     hit = tuple(hit_names(stand.hits, int(r)) for r in rows)
     level = levels(stand.score[rows], stand.below[rows].tolist(), hit, catalogue, day)
     also = also_by(level, households, catalogue, day)
-    told = all_told(rows.tolist(), models, stand, teller)
     recorded = recorded_causes(teller.histories.take(pa.array(rows)), catalogue)
     each = zip(rows.tolist(), hit, recorded, strict=True)
     causes = tuple(likely_causes(told[r], h, known, catalogue) for r, h, known in each)

@@ -55,7 +55,7 @@ class Verdict:
 
 def built(records: pa.Table, catalogue: Catalogue, as_ofs: Sequence[AsOf]) -> pa.Table:
     """Histories as fpml makes them, from ledger records in one table."""
-    return histories(lambda _: records, 1, catalogue, Asked(tuple(as_ofs)))
+    return histories(lambda _shard, _columns: records, 1, catalogue, Asked(tuple(as_ofs)))
 
 
 def built_with_a_leak(months: int) -> Build:

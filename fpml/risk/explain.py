@@ -1,5 +1,6 @@
 """Contributions to the raw log-odds, grouped by indicator: associated with the estimate, never because."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,12 @@ class Contributions:
     leading: npt.NDArray[np.int64]
     single: Floats
     members: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def joined(cls, parts: Sequence["Contributions"]) -> "Contributions":
+        """Those of rows that were taken apart in pieces, by one model."""
+        of_rows = {n: np.concatenate([getattr(p, n) for p in parts]) for n in ("grouped", "base", "leading", "single")}
+        return cls(**{**vars(parts[0]), **of_rows})
 
     def toward(self, row: int, group: int) -> list[tuple[int, float]]:
         """Each feature of a group (its position in the model's) and how much it adds in the group's own direction."""
