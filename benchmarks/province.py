@@ -1,0 +1,141 @@
+"""A province on one machine: counties one after the other, histories to lists, out of core.
+
+python benchmarks/province.py [--full] [--county DIR] [--counties N ...]
+
+A province is many counties, each with its own policy, villages and lists; no month needs two of them at once. One
+simulated county with models (DIR, which is only read; else one is grown) is tiled: the same records under new
+identities, a ledger of its own, its own list. Each county's month runs in a process of its own, so that memory is one
+county's whatever the province's size; its seconds are counted without the tiling. Small: 2 counties of 3,000
+households; full: 1, 5 and 10 of those given. What more would take is by proportion, and said so.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from measure import apart, machine, peak_mb, show, versions, write
+from month import grown, prepare
+
+import fpml
+from fpml import lists
+from fpml.dates import AsOf, month_of
+from fpml.ledger import Ledger, shard_of
+from fpml.stages import StageDone, Stages
+
+COUNTED = ("histories", "hits", "scores", "reasons", "lists")
+SMALL, FULL = (2,), (1, 5, 10)
+HOUSEHOLDS = 3_000
+
+
+def tiled(source: Path, root: Path, number: int) -> dict[str, int]:
+    """A county with the records of another under new identities: households, people, and the order of both."""
+    root.mkdir(parents=True)
+    for name in ("policy", "models"):
+        shutil.copytree(source / name, root / name)
+    shutil.copy2(source / "mlflow.yaml", root)
+    (root / "data").mkdir()
+    shutil.copy2(source / "data" / "identity.key", root / "data")
+    told, out = Ledger(source / "data" / "ledger"), Ledger(root / "data" / "ledger")
+    renamed: dict[str, str] = {}
+    rows = 0
+    for shard in range(told.shards):
+        table = told.shard(shard)
+        for column in ("household_id", "person_id"):
+            coded = table[column].combine_chunks().cast(pa.dictionary(pa.int32(), pa.string()))
+            coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
+            names = coded.dictionary.to_pylist()
+            new = _new(names, number, told.shards, renamed) if column == "household_id" else _people(names, number)
+            at = table.column_names.index(column)
+            table = table.set_column(at, column, pa.DictionaryArray.from_arrays(coded.indices, pa.array(new)))
+        rows += table.num_rows
+        out.append(table.drop_columns([c for c in ("shard", "fact") if c in table.column_names]), f"tile-{shard}")
+    return {"rows": rows}
+
+
+def _people(names: list[str | None], number: int) -> list[str | None]:
+    return [f"{name}-{number}" if name is not None else None for name in names]
+
+
+def _new(names: list[str], number: int, shards: int, renamed: dict[str, str]) -> list[str]:
+    """New codes of the same shards, so that shards stay as even as they were."""
+    left = np.array([i for i, n in enumerate(names) if n not in renamed], np.int64)
+    wanted = shard_of(pa.array([names[i] for i in left], pa.string()), shards) if left.size else left
+    turn = 0
+    while left.size:
+        tried = [f"{names[i]}-{number}.{turn}" for i in left]
+        fits = np.asarray(shard_of(pa.array(tried, pa.string()), shards) == wanted, bool)
+        renamed.update({names[i]: t for i, t, f in zip(left, tried, fits, strict=True) if f})
+        left, wanted, turn = left[~fits], wanted[~fits], turn + 1
+    return [renamed[n] for n in names]
+
+
+def month(root: Path) -> dict[str, Any]:
+    """A county's month, its stages' seconds and its peak memory."""
+    county, seconds = fpml.open(root), dict[str, float]()
+
+    def ended(done: StageDone) -> None:
+        seconds[done.stage] = round(done.seconds, 2)
+
+    last = AsOf(month_of(county.ledger.known_span()[1]))
+    published = fpml.run_month(county, last, stages=Stages(ended=ended))
+    households = county.at(last, names=("members__last__ever",)).num_rows
+    assert lists.newest(county.workspace.lists, last)
+    return {"stages": seconds, "seconds": round(sum(seconds[s] for s in COUNTED), 2), "households": households,
+            "listed": len(published.listed), "peak_mb": peak_mb()}  # fmt: skip
+
+
+def province(source: Path, counties: int, where: Path) -> dict[str, Any]:
+    """So many counties, one after the other."""
+    each = []
+    for n in range(counties):
+        root = where / f"county-{n}"
+        apart(__file__, "--part", "tile", source, root, n)
+        each.append(apart(__file__, "--part", "month", root))
+        shutil.rmtree(root)
+    return {
+        "counties": counties, "households": sum(e["households"] for e in each),
+        "seconds": round(sum(e["seconds"] for e in each), 1), "peak_mb": max(e["peak_mb"] for e in each),
+        "listed": sum(e["listed"] for e in each), "each": each,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--county", type=Path, metavar="DIR")
+    parser.add_argument("--counties", type=int, nargs="*", metavar="N")
+    parser.add_argument("--part", nargs="*", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.part:
+        kind, *rest = asked.part
+        print(json.dumps(tiled(Path(rest[0]), Path(rest[1]), int(rest[2])) if kind == "tile" else month(Path(rest[0]))))
+        return
+    if asked.full and not asked.county:
+        raise SystemExit("--full takes a county that is ready: python benchmarks/month.py --full --at DIR")
+    curve: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=asked.county.parent if asked.county else None) as folder:
+        source = asked.county or Path(folder) / "source"
+        if not asked.county:
+            grown(source, HOUSEHOLDS)
+            prepare(source)
+        for n in asked.counties or (FULL if asked.full else SMALL):
+            curve.append(province(source, n, Path(folder)))
+            show(("counties", "households", "seconds", "a million", "peak MB", "listed"),
+                 [(c["counties"], f"{c['households']:,}", c["seconds"], round(c["seconds"] / c["households"] * 1e6),
+                   c["peak_mb"], c["listed"]) for c in curve])  # fmt: skip
+    a_million = curve[-1]["seconds"] / curve[-1]["households"] * 1e6
+    print(f"8 million by proportion, not run: {8 * a_million / 60:.0f} min")
+    write("province" if asked.full else "province-small", {
+        "machine": machine(), "versions": versions("numpy", "pyarrow", "deltalake", "lightgbm", "xlsxwriter"),
+        "simulated": True, "curve": curve,
+        "eight_million_minutes_by_proportion": round(8 * a_million / 60, 1)})  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
