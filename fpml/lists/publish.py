@@ -5,10 +5,10 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
@@ -25,9 +25,10 @@ from fpml.lists.published import keep_listed
 from fpml.lists.sheets import About
 from fpml.lists.summary import MORE, counts, write_summary
 from fpml.lists.tokens import Token
-from fpml.lists.village import TOLD, Line, VillageList, write_village
+from fpml.lists.village import Line, VillageList, told_columns, write_village
 from fpml.lists.warning_list import WarningList
 from fpml.lists.workbook import harmless, write_csv, write_workbook
+from fpml.vault import Contact, Vault
 
 UNKNOWN = "unknown"
 # With fewer households other processes take longer to start than they save.
@@ -38,12 +39,21 @@ LINES = ("rule", "model", "both", "declared", "walked")
 
 @dataclass(frozen=True)
 class Desk:
-    """What lists are written with: the policy, the key that signs rows, where it is kept what went out, processes."""
+    """What lists are written with: the policy, the key that signs rows, where it is kept what went out, processes.
+
+    `vault`: where heads' names are looked up, at its version `vault_version`; None where lists show codes alone.
+    """
 
     catalogue: Catalogue
     key: IdentityKey
     issued: Path
     workers: int = 1
+    vault: Vault | None = None
+    vault_version: int = 0
+
+    def contacts(self, households: Sequence[str], day: date) -> Mapping[str, Contact]:
+        """Whom to ask for, as known by a day; for villages' own workbooks and nothing else."""
+        return self.vault.contacts(households, day, self.vault_version) if self.vault else {}
 
 
 def write_lists(warnings: WarningList, folder: Path, desk: Desk) -> None:
@@ -58,7 +68,9 @@ def write_lists(warnings: WarningList, folder: Path, desk: Desk) -> None:
     villages = _villages(warnings, about, desk)
     _issued(warnings, about, villages, desk).keep(desk.issued)
     _write_json(folder / "warnings.json", _stamped(about) | {"rows": [_plain(r) for r in _records(warnings)]})
-    _write_villages(villages, about, folder / "villages", desk.workers)
+    contacts = desk.contacts([line.household for v in villages for line in v.lines], warnings.as_of_date)
+    named = [replace(v, contacts={h: contacts[h] for h in v.households if h in contacts}) for v in villages]
+    _write_villages(named, about, folder / "villages", desk.workers)
     write_summary(about.word("county_title"), villages, about, folder / "summary.xlsx")
     _write_summaries(villages, about, folder)
 
@@ -160,7 +172,7 @@ def _write_one(village: VillageList, about: About, folder: Path) -> None:
     """One village's three files."""
     name = village.code or UNKNOWN
     write_village(village, about, folder / f"{name}.xlsx")
-    heads = (*TOLD, "also", "consider", "ask", "token")
+    heads = (*told_columns(about), "also", "consider", "ask", "token")
     rows = [
         {
             "number": n,
