@@ -49,6 +49,7 @@ def told_columns(about: About, *, who: bool = False) -> tuple[str, ...]:
 class Line:
     """One household of a village's list. `row`: its place in the county's list; `cells`: what is told of it.
 
+    `drawn`: the chance with which it was drawn by lot, None where it was not.
     `asked`: the indicators whose reasons are to be confirmed, in the order of CONFIRM; `level` and `also` as policy
     names them.
     """
@@ -61,6 +62,7 @@ class Line:
     asked: tuple[str, ...] = ()
     level: str = ""
     also: str = ""
+    drawn: float | None = None
 
 
 @dataclass(frozen=True)

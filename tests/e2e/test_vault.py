@@ -20,8 +20,10 @@ from fpml.replay import replay
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cannot parse header or footer:UserWarning")
 MONTH = "2023-12"
-HEADER = ("户编号", "户主身份证号", "户主姓名", "单据编号", "变动日期", "截止日期", "所属地区", "所在村代码", "家庭人口（人）",
-          "劳动力（人）", "是否脱贫户", "户主性别", "距县城里程（公里）", "家庭住址", "联系电话", "备注")  # fmt: skip
+HEADER = (
+    "户编号", "户主身份证号", "户主姓名", "单据编号", "变动日期", "截止日期", "所属地区", "所在村代码",
+    "家庭人口（人）", "劳动力（人）", "是否脱贫户", "户主性别", "距县城里程（公里）", "家庭住址", "联系电话", "备注",
+)  # fmt: skip
 # Planted, each in a form that nothing else takes.
 NAME, ADDRESS, PHONE = "覃{}郗", "栗寨{}组", "0791-77-{:04d}"
 PLANTED = re.compile(r"覃..郗|栗寨\d+组|0791-77-\d{4}")
@@ -36,8 +38,9 @@ def tell_names(county: fpml.County, day: str, households: list[str], first: int 
     rows = []
     for n, household in enumerate(households, start=first):
         cells = dict.fromkeys(HEADER, "") | {
-            "户编号": household, "户主姓名": NAME.format(digits(n)), "变动日期": "2023-02-30" if n % 10 == 9 else "2023-01-05",
-            "户主性别": "男", "家庭住址": ADDRESS.format(n), "联系电话": PHONE.format(n), "备注": NAME.format(digits(n)),
+            "户编号": household, "户主姓名": NAME.format(digits(n)), "户主性别": "男",
+            "变动日期": "2023-02-30" if n % 10 == 9 else "2023-01-05",
+            "家庭住址": ADDRESS.format(n), "联系电话": PHONE.format(n), "备注": NAME.format(digits(n)),
         }  # fmt: skip
         rows.append(",".join(cells.values()))
     path = county.workspace.deliveries / f"乡村振兴局-户信息-{day[:7]}_{day}.csv"
@@ -113,7 +116,8 @@ def test_the_village_s_list_names_heads_and_nothing_else_of_a_month_does(
     said = [
         run(county, "month", MONTH), run(county, "review", MONTH, "--months", "1"),
         run(county, "explain", household, "--as-of", MONTH), run(county, "verify", str(filled)), run(county, "status"),
-        run(county, "record", "--verify"), run(county, "procedure"), run(county, "train", "relapse", "--as-of", "2023-05"),
+        run(county, "record", "--verify"), run(county, "procedure"),
+        run(county, "train", "relapse", "--as-of", "2023-05"),
     ]  # fmt: skip
     assert not [s for s in said if PLANTED.search(s)]
     assert any(space.quarantine.glob("*.parquet"))
@@ -172,5 +176,3 @@ def test_where_policy_keeps_no_names_the_list_shows_codes(named: fpml.County, tm
     assert done.changed == ("policy", "names")
     assert set(cells(county, done.edition).values()) == {None}
     assert replay(county, MONTH).equal
-
-

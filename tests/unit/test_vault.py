@@ -19,8 +19,10 @@ from fpml.intake.contacts import cleaned
 from fpml.vault import Contact, Vault, entries
 
 HEAD, SON = checked("36012119800101123"), checked("36012120030303125")
-HOUSEHOLDS = ("户编号", "户主身份证号", "户主姓名", "单据编号", "变动日期", "截止日期", "所属地区", "所在村代码",
-              "家庭人口（人）", "劳动力（人）", "是否脱贫户", "户主性别", "距县城里程（公里）", "家庭住址", "联系电话", "备注")  # fmt: skip
+HOUSEHOLDS = (
+    "户编号", "户主身份证号", "户主姓名", "单据编号", "变动日期", "截止日期", "所属地区", "所在村代码",
+    "家庭人口（人）", "劳动力（人）", "是否脱贫户", "户主性别", "距县城里程（公里）", "家庭住址", "联系电话", "备注",
+)  # fmt: skip
 MEMBERS = ("户编号", "身份证号", "姓名", "单据编号", "与户主关系", "加入日期", "离开日期", "出生日期", "劳动能力",
            "劳动能力认定日期", "劳动能力截止日期", "备注")  # fmt: skip
 STAYS = ("身份证号", "参保人姓名", "结算编号", "出院结算日期", "住院自付（元）", "备注")
@@ -87,7 +89,9 @@ def test_the_order_in_which_deliveries_come_is_nothing(tmp_path: Path) -> None:
         vault = Vault(tmp_path / str(order))
         for n in random.Random(order).sample(range(len(some)), len(some)):
             put(vault, f"{n:x}", some[n])
-        found.append((vault.known_by(LATER, 9), *(vault.contacts(["H1", "H2"], date(2021, m, 28), 9) for m in (1, 2, 3))))
+        found.append(
+            (vault.known_by(LATER, 9), *(vault.contacts(["H1", "H2"], date(2021, m, 28), 9) for m in (1, 2, 3)))
+        )
     assert found.count(found[0]) == 4
 
 
@@ -196,12 +200,12 @@ def test_the_same_file_again_changes_nothing_and_a_killed_run_is_finished(clerk:
 
 HOSTILE = {
     "name": [
-        "=HYPERLINK(1)", "@SUM(1)", "+1", "-王", "\t=1", "王" * 51, "王" * 10_000, HEAD, f"王{HEAD}", "王1", "１２３", "不详",
-        "无", "", "'=1", "<b>", "王|calc", '王"', "王\u202e=1",
+        "=HYPERLINK(1)", "@SUM(1)", "+1", "-王", "\t=1", "王" * 51, "王" * 10_000, HEAD, f"王{HEAD}", "王1", "１２３",
+        "不详", "无", "", "'=1", "<b>", "王|calc", '王"', "王\u202e=1",
     ],
     "address": ["=1", f"东村{HEAD}", f"东村 {HEAD[:6]} {HEAD[6:14]} {HEAD[14:]}", "6217000012345678901", "村" * 101],
-    "telephone": ["=1", HEAD, f"{HEAD[:6]} {HEAD[6:14]}-{HEAD[14:]}", f"{HEAD[:6]}/{HEAD[6:14]}/{HEAD[14:]}", "1.38E+10",
-                  "电话", "1" * 41, "360121800101123"],
+    "telephone": ["=1", HEAD, f"{HEAD[:6]} {HEAD[6:14]}-{HEAD[14:]}", f"{HEAD[:6]}/{HEAD[6:14]}/{HEAD[14:]}",
+                  "1.38E+10", "电话", "1" * 41, "360121800101123"],
 }  # fmt: skip
 SOUND = {
     "name": ["王大明", "欧阳 修", "阿卜杜热依木·买买提", "张*", "刘〇", "㐂一", "Ann Li"],
@@ -244,5 +248,3 @@ def test_a_file_that_is_not_as_it_was_put_there_is_refused_and_names_nobody(cler
     file.write_bytes(file.read_bytes().replace("王大明".encode(), "李大明".encode()) + b" ")
     with pytest.raises(InputError, match="no longer as it was put there"):
         known(clerk)
-
-
