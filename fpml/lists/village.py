@@ -213,6 +213,7 @@ class _Sheets:
             sheet.set_column(at, at, wide[at] if at < first else 46 if at == len(heads) else 14)
         sheet.set_row(0, 32)
         for at, line in enumerate(village.lines, start=1):
+            sheet.set_row(at, LINE + 3)
             write(sheet, at, 0, at, forms.middle)
             write(sheet, at, 1, line.household, forms.told)
             if village.contacts:
