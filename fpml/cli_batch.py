@@ -144,6 +144,7 @@ def replay(a: argparse.Namespace, county: County, screen: Screen, say: Say) -> i
         "altered": done.altered,
         "ledger_read": done.read,
         "other_code": done.other_code,
+        "other_names": done.other_names,
     }
     if a.json:
         _line(answer)
@@ -161,6 +162,8 @@ def _replay_words(done: Replayed) -> str:
         lines.append(f"No longer as published: {', '.join(done.altered)}. Restore them from a copy.")
     if done.differing:
         lines.append(f"Came out otherwise than they lie there: {', '.join(done.differing)}.")
+    if done.other_names:
+        lines.append("The vault no longer tells the names that it told then: restore data/vault from a copy.")
     if done.other_code:
         lines.append(f"Published with other code or libraries: {', '.join(done.other_code)} (see its stamp.json).")
     return "\n".join(lines)

@@ -49,6 +49,7 @@ from fpml.rolling import Rolling
 from fpml.rules import hits
 from fpml.seen import seen
 from fpml.simulate import Foresight, Places, Plan, Style, begin, foresee, simulate
+from fpml.vault import Vault
 from fpml.verify import Visits
 from fpml.visits import VisitReceipt
 from fpml.workspace import DEFAULT_POLICY, Workspace, find, signing_key
@@ -61,10 +62,14 @@ NOTHING: Mapping[str, ModelDefinition] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Then:
-    """What a list was made from, and the ledger's version to read it in: a county opened so stays as it was then."""
+    """What a list was made from, and the versions of ledger and vault to read it in.
+
+    A county opened so stays as it was then.
+    """
 
     made: lists.MadeFrom
     version: int
+    vault: int = 0
 
 
 @dataclass
@@ -543,8 +548,14 @@ class County:
 
     def desk(self) -> lists.Desk:
         """What its lists are written with; a county that has written none yet gets the key that signs them."""
-        space = self.workspace
-        return lists.Desk(self.catalogue, signing_key(space), space.issued, engine.workers())
+        space, vault = self.workspace, self.vault
+        version = (self.then.vault if self.then else vault.version) if vault else 0
+        return lists.Desk(self.catalogue, signing_key(space), space.issued, engine.workers(), vault, version)
+
+    @property
+    def vault(self) -> Vault | None:
+        """Where heads' names lie; None where policy keeps none."""
+        return Vault(self.workspace.vault) if self.catalogue.county.names_kept else None
 
     def _in_peace(self, histories: pa.Table, as_of: AsOf) -> "np.typing.NDArray[np.bool_]":
         """Which rows of an as-of's histories are of households that lists published before had, and nothing new."""

@@ -13,6 +13,7 @@ from fpml.intake.expected import Expected, expected
 from fpml.ledger import Ledger
 from fpml.lock import alone
 from fpml.progress import Progress, silent
+from fpml.vault import Vault
 from fpml.workspace import Workspace
 
 _Kind = tuple[str, str | None, str] | None
@@ -29,7 +30,8 @@ class Inbox:
     @property
     def shelf(self) -> Shelf:
         """What intake keeps beside the ledger."""
-        return Shelf(self.workspace.receipts, self.workspace.quarantine)
+        space = self.workspace
+        return Shelf(space.receipts, space.quarantine, Vault(space.vault) if self.catalogue.county.names_kept else None)
 
     def take(self, files: Iterable[Path], *, today: date | None = None) -> list[Receipt]:
         """Takes files into the ledger; what became of each. Refused rows go into workbooks for whoever sent them."""

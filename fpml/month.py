@@ -88,7 +88,7 @@ def run(
         made = _made_from(here, month, language, (ledger.version, digest_of(by_month, month.month)), before)
         changed = _changed(before, made)
         # Pinned: what another run takes in or trains from here on makes no half-new list.
-        pinned = replace(here, then=Then(made, ledger.version))
+        pinned = replace(here, then=Then(made, ledger.version, made.vault))
         edition = before if before and not changed else _publish(pinned, month, by_month, told)
         new = edition != before
         _recorded(here, edition)
@@ -111,10 +111,14 @@ def _made_from(
 ) -> MadeFrom:
     """What a list of this month would be made from now; `ledger`: its version, and what it knows by the as-of.
 
-    Where nothing that was known by the as-of has changed, the ledger's version stays that of the edition before: later
-    months' deliveries make no other list.
+    Where nothing that was known by the as-of has changed, the ledger's version stays that of the edition before, and so
+    does the vault's: later months' deliveries make no other list.
     """
     (version, known), last = ledger, before.made if before else None
+    vault, names = 0, ""
+    if county.vault:
+        vault = county.vault.version
+        names = county.vault.known_by(month.date, vault)
     return MadeFrom(
         as_of=str(month),
         language=language or county.catalogue.county.language,
@@ -125,6 +129,8 @@ def _made_from(
         earlier=lists.earlier(county.workspace.lists, month),
         key=county.desk().key.fingerprint,
         code=code(),
+        names=names,
+        vault=last.vault if last and last.names == names else vault,
     )
 
 

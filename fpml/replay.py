@@ -14,6 +14,7 @@ from fpml.kept_steps import KeptSteps
 from fpml.ledger import Ledger
 from fpml.lists import Desk, Edition, MadeFrom
 from fpml.stages import Stages
+from fpml.vault import Vault
 from fpml.version import code
 from fpml.workspace import DEFAULT_POLICY
 
@@ -24,7 +25,7 @@ STAGES = month.STAGES[1:]
 class Replayed:
     """What came of a replay. `differing`: files that did not come out as published; `altered`: files that are no longer
     as they were published. `read`: the ledger's version that was read. `other_code`: what of the code or its libraries
-    is not what the list was published with.
+    is not what the list was published with. `other_names`: the vault no longer tells what it told then.
     """
 
     edition: Edition
@@ -32,6 +33,7 @@ class Replayed:
     altered: tuple[str, ...]
     read: int
     other_code: tuple[str, ...]
+    other_names: bool = False
 
     @property
     def equal(self) -> bool:
@@ -56,7 +58,10 @@ def replay(county: County, as_of: str | AsOf, *, number: int | None = None, stag
     told.plan(STAGES, county.workspace.cache / "replay-times.json")
     version = _version(county.workspace.ledger, made, wanted)
     policy = edition.folder / lists.POLICY
-    then = County(county.workspace, load(policy, DEFAULT_POLICY), told.within, Then(made, version), county.engine)
+    vault, same_names = _vault(Vault(county.workspace.vault), made, wanted)
+    then = County(
+        county.workspace, load(policy, DEFAULT_POLICY), told.within, Then(made, version, vault), county.engine
+    )
     desk = _desk(then, made)
     with disk(f"replay {wanted}"), tempfile.TemporaryDirectory(prefix="fpml-replay-") as where:
         again = Path(where, edition.folder.name)
@@ -70,7 +75,7 @@ def replay(county: County, as_of: str | AsOf, *, number: int | None = None, stag
     told.keep()
     now = code()
     other = tuple(n for n in now if made.code.get(n) != now[n])
-    return Replayed(edition, differing, edition.altered(), version, other)
+    return Replayed(edition, differing, edition.altered(), version, other, not same_names)
 
 
 def _desk(then: County, made: MadeFrom) -> Desk:
@@ -106,6 +111,14 @@ def _version(folder: Path, made: MadeFrom, wanted: AsOf) -> int:
         f"neither version {made.ledger} nor the one in force tells what was known by {wanted} when it was published"
     )
     raise LedgerError("ledger", problem, "Restore its folder from a copy of that time.")
+
+
+def _vault(vault: Vault, made: MadeFrom, wanted: AsOf) -> tuple[int, bool]:
+    """A version of the vault that tells by the as-of what it told then, the list's own or the one in force; if any."""
+    for version in (made.vault, vault.version):
+        if vault.known_by(wanted.date, version) == made.names:
+            return version, True
+    return made.vault, False
 
 
 def _differing(again: Path, published: Path) -> tuple[str, ...]:

@@ -76,6 +76,11 @@ class Workspace:
         return self.root / "data" / "identity.key"
 
     @property
+    def vault(self) -> Path:
+        """Names, addresses and telephone numbers of heads; closed to all but the account that runs fpml."""
+        return self.root / "data" / "vault"
+
+    @property
     def lists_key(self) -> Path:
         """The key under which the rows of lists are signed; whoever makes or takes in lists must read it."""
         return self.root / "data" / "lists.key"

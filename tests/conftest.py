@@ -18,6 +18,7 @@ from fpml.errors import DeliveryError
 from fpml.intake import Intake, Receipt, Shelf
 from fpml.ledger import Ledger
 from fpml.simulate import Dials, Places, Plan, load_profile, simulate
+from fpml.vault import Vault
 from fpml.workspace import DEFAULT_POLICY
 
 REPOSITORY = Path(__file__).parents[1]
@@ -108,7 +109,8 @@ class Desk:
 
     @property
     def shelf(self) -> Shelf:
-        return Shelf(self.folder / "receipts", self.quarantine)
+        vault = Vault(self.folder / "vault") if self.catalogue.county.names_kept else None
+        return Shelf(self.folder / "receipts", self.quarantine, vault)
 
     def office(self, *, today: date = TODAY) -> Intake:
         keys.make(self.folder / "identity.key")

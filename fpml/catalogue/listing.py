@@ -83,6 +83,20 @@ class Floors(Policy):
     source: str = Field(min_length=1)
 
 
+class Exploring(Policy):
+    """From a day on: this share of the visits is drawn by lot among those next below the list's cut.
+
+    `reach`: of so many times as many as are drawn, each with the same chance. `seed`: another one draws others.
+    """
+
+    from_: date = Field(alias="from")
+    share: Annotated[float, Field(ge=0, le=0.5)]
+    reach: Annotated[int, Field(ge=2, le=20)]
+    seed: int
+    mark: Mark
+    source: str = Field(min_length=1)
+
+
 class Apart(Conditions):
     """Whom the model does not add to a list; rules, declarations and walks list them all the same, and it is said."""
 
@@ -95,6 +109,7 @@ class Listing(Policy):
     levels: tuple[Levels, ...] = Field(min_length=1)
     tiers: Tiers
     floors: Floors
+    exploring: tuple[Exploring, ...] = ()
     apart: dict[Name, Apart] = Field(default_factory=dict)
     percent: tuple[str, ...] = ()
     words: dict[Name, Words]
@@ -104,12 +119,19 @@ class Listing(Policy):
         days = [one.from_ for one in self.levels]
         if days != sorted(set(days)):
             raise ValueError("levels must stand in order, each day once; put the earliest first")
+        days = [one.from_ for one in self.exploring]
+        if days != sorted(set(days)):
+            raise ValueError("exploring must stand in order, each day once; put the earliest first")
         return self
 
     def levels_on(self, day: date) -> Levels:
         """The levels in force on a day; before the first they are the first."""
         in_force = [one for one in self.levels if one.from_ <= day]
         return in_force[-1] if in_force else self.levels[0]
+
+    def exploring_on(self, day: date) -> Exploring | None:
+        """How visits are drawn by lot on a day; None before the first."""
+        return next((one for one in reversed(self.exploring) if one.from_ <= day), None)
 
     def of(self, indicators: Iterable[str]) -> "Listing":
         """Without what asks of indicators that a county does not have."""

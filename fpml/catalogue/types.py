@@ -511,7 +511,8 @@ class County(Policy):
     is watched, the first group that holds; those in monitoring are a group of their own. `pushed`:
     departments' rules of these severities list a household by themselves; hits of the others are told beside.
     `ranked_by`: the horizon of every outcome by which lists are ranked and explained; each one's first, if left out.
-    `below`: whom the records say to be below the line already; the first outcome's fall, if left out.
+    `below`: whom the records say to be below the line already; the first outcome's fall, if left out. `names_kept`:
+    whether heads' names, addresses and telephone numbers are kept (in the vault) for the villages' own lists.
     """
 
     name: Words
@@ -528,6 +529,7 @@ class County(Policy):
     outcomes: dict[Name, OutcomeDefinition] = Field(min_length=1)
     ranked_by: int | None = None
     below: Condition | None = None
+    names_kept: bool = True
 
     @model_validator(mode="after")
     def _ranked_by_one_of_each(self) -> Self:

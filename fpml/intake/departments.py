@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fpml.catalogue import OF_HOUSEHOLD, OF_PERSON, Catalogue, Column, Indicator
+from fpml.catalogue import OF_HOUSEHOLD, OF_PERSON, SPARE, Catalogue, Column, Indicator
 from fpml.errors import DeliveryError
 from fpml.intake.cells import CODE_FAULTS, DAY_FAULTS, KEY_FAULTS, NUMBER_FAULTS, Days, codes, days, keys, numbers
 from fpml.intake.columns import EPOCH, constant, dates, encoded, is_null, nothing
+from fpml.intake.contacts import cleaned, named
 from fpml.intake.id_numbers import ID_FAULTS, id_numbers
 from fpml.intake.mapping import Mapped, mapped
 from fpml.intake.pieces import FACTS, Piece
@@ -23,6 +24,7 @@ from fpml.intake.register import Register
 from fpml.intake.sources import Source
 from fpml.intake.tables import Block, RawTable
 from fpml.keys import IdentityKey
+from fpml.vault import ROLES
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -115,7 +117,16 @@ class Rows:
             blamed=self._blamed,
             filled={c.header: whole - self._cells(c).null_count for c in here},
             notes=notes,
+            contacts=self._contacts,
         )
+
+    @property
+    def _contacts(self) -> dict[str, pa.StringArray]:
+        """What the vault is to keep of each row, where the county keeps any of it."""
+        if not self.office.catalogue.county.names_kept or not named(self.mapped.layout):
+            return {}
+        columns = [(c.role, c) for c in self.mapped.layout.of_role(*SPARE) if c.role in ROLES and self.mapped.has(c)]
+        return {role: cleaned(role, self._cells(column)) for role, column in columns}
 
     def _told(self, name: str) -> "_Told | None":
         """The facts of one indicator; None where no row tells any."""

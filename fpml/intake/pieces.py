@@ -39,7 +39,8 @@ class Piece:
     will be found again, that of its person or of its household's head. `cells`: the columns whose text may be shown to
     the sender, as far as `show` lets it, by header; `keys` those of ID numbers, of which a mask is. `blamed`: which
     header a reason against an indicator points at. `filled`: how many cells of each column say something. `mends`: the
-    refused rows of other deliveries that these stand for.
+    refused rows of other deliveries that these stand for. `contacts`: what goes into the vault of the rows that are
+    taken, by role; it is shown nowhere.
     """
 
     facts: pa.Table
@@ -57,6 +58,7 @@ class Piece:
     filled: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     mends: tuple[str, ...] = ()
+    contacts: Mapping[str, pa.StringArray] = field(default_factory=dict)
 
     def only(self, places: Container[tuple[str | None, int]]) -> "Piece":
         """The piece of some rows only, by sheet and number."""
@@ -74,6 +76,7 @@ class Piece:
             via=self.via.filter(pa.array(facts)) if self.via is not None else None,
             cells={h: c.filter(whole) for h, c in self.cells.items()},
             keys={h: c.filter(whole) for h, c in self.keys.items()},
+            contacts={role: c.filter(whole) for role, c in self.contacts.items()},
         )
 
     def outcome(self, fault: Codes) -> Codes:

@@ -1,4 +1,4 @@
-"""What intake keeps beside the ledger: receipts, refused rows, and facts that wait for the register.
+"""What intake keeps beside the ledger: receipts, refused rows, facts that wait for the register; and heads' names.
 
 Everything is written as pending before the ledger's commit, and put in its place after it. A run that is killed in
 between is finished by the next: what the ledger has stands, what it does not have is taken in anew.
@@ -7,7 +7,7 @@ between is finished by the next: what the ledger has stands, what it does not ha
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from fpml.intake.places import Place
 from fpml.intake.reasons import CORRECTION, NAMES, REASONS, WAITING, Codes
 from fpml.intake.receipts import Receipt, receipts_in
 from fpml.ledger import Ledger
+from fpml.vault import ENTRIES, Vault
 
 # A refused row: where it stands, why it was refused, and what of it may be shown to whoever sent it.
 REFUSED = pa.schema(
@@ -47,20 +48,24 @@ class Pending:
     receipt: Receipt
     refused: pa.Table
     held: pa.Table
+    contacts: pa.Table = field(default_factory=ENTRIES.empty_table)
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """The folders of receipts and of quarantine."""
+    """The folders of receipts and of quarantine, and the vault; None where nothing is to be put into it."""
 
     receipts: Path
     quarantine: Path
+    vault: Vault | None = None
 
     def put(self, pending: Pending) -> None:
         """Writes a piece's outcome as pending."""
         name = f"{pending.tag}.{pending.number:05d}"
         for kind, table in (("refused", pending.refused), ("held", pending.held)):
             _replace_or_remove(table, self.quarantine / "pending" / f"{name}.{kind}.parquet")
+        if self.vault:
+            self.vault.put(pending.tag, pending.number, pending.contacts)
         _write_text(pending.receipt.as_json(), self.receipts / "pending" / f"{name}.json")
 
     def finish(self, ledger: Ledger) -> None:
@@ -86,6 +91,8 @@ class Shelf:
                 # What an earlier run took apart is told anew, all of it, by this one.
                 self._gather(tag, kind, self._of(whole.delivery, kind))
             self._mend(whole.mends, whole.sender)
+            if self.vault:
+                self.vault.place(tag)
             earlier = before if before is not None and before.runs else None
             kept = earlier.after(whole) if earlier else whole
             whole = earlier.once_more(whole) if earlier else whole
@@ -104,6 +111,8 @@ class Shelf:
         for folder in (self.receipts, self.quarantine):
             for path in (folder / "pending").glob(f"{tag}.*"):
                 path.unlink()
+        if self.vault:
+            self.vault.drop(tag)
 
     def keep(self, receipt: Receipt) -> None:
         """Writes a receipt in its place."""

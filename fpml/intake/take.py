@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.errors import DeliveryError, InputError, LedgerChangedError
+from fpml.intake import contacts
 from fpml.intake.ahead import Ahead, opened
 from fpml.intake.check import check
 from fpml.intake.columns import encoded
@@ -261,7 +262,9 @@ class Intake:
             mends=piece.mends,
         )
         refused = refused_rows(piece, outcome, fault, shown_name(delivery.path.name))
-        return Pending(delivery.tag, part.number, receipt, refused, held_facts(piece, fault))
+        day = delivery.source.day if delivery.source else self.today
+        named = contacts.told(piece, outcome, fault, day=day, own=self._of_register(delivery))
+        return Pending(delivery.tag, part.number, receipt, refused, held_facts(piece, fault), named)
 
     def _blank(self, path: Path, key: str, source: Source | None) -> Receipt:
         policy, place = self.catalogue.fingerprint, place_of(path)

@@ -33,7 +33,8 @@ class MadeFrom:
 
     `known`: see `Ledger.known_by`; `ledger`: the version at which that was first published. `models`: the artefact's
     folder of each; `earlier`: of each month whose list counted for the peace of six months its edition and a hash of
-    whom it listed. `key`: the fingerprint of the key that signed its rows.
+    whom it listed. `key`: the fingerprint of the key that signed its rows. `names`: see `Vault.known_by`, '' where
+    lists show codes; `vault`: its version at which that was first published.
     """
 
     as_of: str
@@ -45,10 +46,15 @@ class MadeFrom:
     earlier: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     key: str = ""
     code: Mapping[str, str] = field(default_factory=dict)
+    names: str = ""
+    vault: int = 0
 
     def differs(self, other: "MadeFrom") -> tuple[str, ...]:
-        """Which parts are not the same; the ledger's version is none: later versions may tell nothing of this month."""
-        names = (f.name for f in fields(self) if f.name != "ledger")
+        """Which parts are not the same.
+
+        The versions of ledger and vault are none: later ones may tell nothing of this month.
+        """
+        names = (f.name for f in fields(self) if f.name not in ("ledger", "vault"))
         return tuple(n for n in names if getattr(self, n) != getattr(other, n))
 
     @property

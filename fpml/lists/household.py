@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from fpml.catalogue import CONFIRM
 from fpml.lists.sheets import MOST_TEXT, About, Forms, for_print, lines_needed
 from fpml.lists.tokens import picture
+from fpml.vault import ROLES
 
 if TYPE_CHECKING:
-    from fpml.lists.village import Line
+    from fpml.lists.village import Line, VillageList
 
 # Six columns of so many characters each fill a page in portrait.
 COLUMNS, WIDE = 6, 15
@@ -18,7 +19,9 @@ TALLEST = 230
 TEXT = (COLUMNS - 1) * (WIDE - 1) + 3
 
 
-def write_household(sheet: Any, forms: Forms, about: About, village: str, numbered: "tuple[int, Line]") -> None:
+def write_household(
+    sheet: Any, forms: Forms, about: About, village: "VillageList", numbered: "tuple[int, Line]"
+) -> None:
     """Writes the sheet of one household: exactly one page."""
     sheet.set_column(0, COLUMNS - 1, WIDE)
     page = _Page(sheet, forms, about)
@@ -45,21 +48,24 @@ class _Page:
     def __init__(self, sheet: Any, forms: Forms, about: About) -> None:
         self.sheet, self.forms, self.about, self.at = sheet, forms, about, 0
 
-    def head(self, village: str, number: int, line: "Line") -> None:
+    def head(self, village: "VillageList", number: int, line: "Line") -> None:
         """The title, who it is, and the QR code with its token below."""
         sheet, about, forms = self.sheet, self.about, self.forms
         sheet.set_row(0, 30)
         sheet.write_string(0, 0, f"{about.word('form_title')} {number}", forms.title)
-        chance = line.cells.get("chance")
+        chance, contact = line.cells.get("chance"), village.contact(line)
         told = [
-            (about.word("village"), village),
+            (about.word("village"), village.name),
             (about.word("household"), line.household),
+            *((about.word(r), getattr(contact, r)) for r in ROLES if getattr(contact, r)),
             (about.word("level"), f"{line.cells.get('level', '')}  {line.cells.get('also', '')}".strip()),
             (about.word("listed_by"), str(line.cells.get("listed_by", ""))),
             (about.word("as_of"), str(about.as_of)),
             (about.word("due"), str(about.due or "")),
-            (about.word("chance", months=about.months), "" if chance is None or chance != chance else f"{chance:.1%}"),
         ]
+        if about.months is not None:
+            known = chance is not None and chance == chance
+            told.append((about.word("chance", months=about.months), f"{chance:.1%}" if known else ""))
         for at, (name, value) in enumerate(told, start=1):
             wide = max(lines_needed(name, WIDE - 1), lines_needed(value, 3 * WIDE))
             sheet.set_row(at, LINE * wide + 3)

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from fpml.dates import AsOf
 from fpml.errors import InputError
 
-SCHEMA = pa.schema([(name, pa.string()) for name in ("household_id", "village", "listed_by", "printed", "asked")])
+_COLUMNS = ("household_id", "village", "listed_by", "printed", "asked", "drawn")
+SCHEMA = pa.schema([(name, pa.string()) for name in _COLUMNS])
 _ABOUT = b"fpml"
 # The prefilled columns of a village's list that must come back as they went out.
 PRINTED = ("household", "listed_by", "rules", "reasons", "eases")
@@ -69,6 +70,11 @@ class Issued:
         """The indicators whose reasons each row was asked to confirm; none of lists that went out before this was."""
         return [tuple(json.loads(t or "[]")) for t in self.rows["asked"].to_pylist()]
 
+    @cached_property
+    def drawn(self) -> list[float | None]:
+        """The chance with which each row was drawn by lot; None of those that were not."""
+        return [float(t) if t else None for t in self.rows["drawn"].to_pylist()]
+
     @classmethod
     def load(cls, folder: Path, month: AsOf, list_id: str) -> "Issued | None":
         """The list of an id; None where none such went out. Raises InputError where it cannot be read."""
@@ -78,8 +84,8 @@ class Issued:
         try:
             table = pq.read_table(path, partitioning=None)
             about = json.loads(table.schema.metadata[_ABOUT])
-            if "asked" not in table.column_names:
-                table = table.append_column("asked", pa.nulls(table.num_rows, pa.string()))
+            for later in (n for n in ("asked", "drawn") if n not in table.column_names):
+                table = table.append_column(later, pa.nulls(table.num_rows, pa.string()))
             return cls(about["list"], AsOf.parse(about["month"]), about["key"], table.select(SCHEMA.names))
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as e:
             problem = f"what went out cannot be read ({type(e).__name__})"

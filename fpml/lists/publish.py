@@ -5,10 +5,10 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
@@ -25,9 +25,10 @@ from fpml.lists.published import keep_listed
 from fpml.lists.sheets import About
 from fpml.lists.summary import MORE, counts, write_summary
 from fpml.lists.tokens import Token
-from fpml.lists.village import TOLD, Line, VillageList, write_village
+from fpml.lists.village import Line, VillageList, told_columns, write_village
 from fpml.lists.warning_list import WarningList
 from fpml.lists.workbook import harmless, write_csv, write_workbook
+from fpml.vault import Contact, Vault
 
 UNKNOWN = "unknown"
 # With fewer households other processes take longer to start than they save.
@@ -38,12 +39,21 @@ LINES = ("rule", "model", "both", "declared", "walked")
 
 @dataclass(frozen=True)
 class Desk:
-    """What lists are written with: the policy, the key that signs rows, where it is kept what went out, processes."""
+    """What lists are written with: the policy, the key that signs rows, where it is kept what went out, processes.
+
+    `vault`: where heads' names are looked up, at its version `vault_version`; None where lists show codes alone.
+    """
 
     catalogue: Catalogue
     key: IdentityKey
     issued: Path
     workers: int = 1
+    vault: Vault | None = None
+    vault_version: int = 0
+
+    def contacts(self, households: Sequence[str], day: date) -> Mapping[str, Contact]:
+        """Whom to ask for, as known by a day; for villages' own workbooks and nothing else."""
+        return self.vault.contacts(households, day, self.vault_version) if self.vault else {}
 
 
 def write_lists(warnings: WarningList, folder: Path, desk: Desk) -> None:
@@ -57,8 +67,11 @@ def write_lists(warnings: WarningList, folder: Path, desk: Desk) -> None:
     about = _about(warnings, desk.catalogue)
     villages = _villages(warnings, about, desk)
     _issued(warnings, about, villages, desk).keep(desk.issued)
-    _write_json(folder / "warnings.json", _stamped(about) | {"rows": [_plain(r) for r in _records(warnings)]})
-    _write_villages(villages, about, folder / "villages", desk.workers)
+    rows = [_plain(r) | _drawn(p) for r, p in zip(_records(warnings), _chances(warnings), strict=True)]
+    _write_json(folder / "warnings.json", _stamped(about) | {"rows": rows})
+    contacts = desk.contacts([line.household for v in villages for line in v.lines], warnings.as_of_date)
+    named = [replace(v, contacts={h: contacts[h] for h in v.households if h in contacts}) for v in villages]
+    _write_villages(named, about, folder / "villages", desk.workers)
     write_summary(about.word("county_title"), villages, about, folder / "summary.xlsx")
     _write_summaries(villages, about, folder)
 
@@ -74,6 +87,7 @@ def _about(warnings: WarningList, catalogue: Catalogue) -> About:
         due = warnings.as_of_date + timedelta(days=step.days)
     told: list[Any] = [str(warnings.as_of_date), language, dict(warnings.stamps), warnings.villages, warnings.listed_by]
     told += [warnings.asked] if warnings.asked else []
+    told += [warnings.drawn] if warnings.drawn else []
     rows = warnings.rows.to_json(orient="values", force_ascii=False, double_precision=10)
     digest = hashlib.sha256(json.dumps([*told, rows], ensure_ascii=False).encode())
     horizons = [catalogue.county.ranking(o) for o in catalogue.county.outcomes]
@@ -83,7 +97,7 @@ def _about(warnings: WarningList, catalogue: Catalogue) -> About:
         due=due,
         county=catalogue.county.name.said(language), simulated=warnings.simulated, listed=len(warnings.rows),
         sources=warnings.sources, stamps=warnings.stamps,
-        lines=known | {k: k for k in sorted(set(warnings.listed_by) - set(known))},
+        lines=known | {k: visiting.word(f"by_{k}", language) for k in sorted(set(warnings.listed_by) - set(known))},
         months=min((h for h in horizons if f"chance_{h}" in warnings.rows), default=None),
     )  # fmt: skip
 
@@ -94,13 +108,14 @@ def _villages(warnings: WarningList, about: About, desk: Desk) -> list[VillageLi
     by_code: dict[str, list[Line]] = {}
     codes = warnings.villages or ("",) * len(warnings.rows)
     names: dict[str, str] = {}
+    chances = _chances(warnings)
     for code, by, row in zip(codes, warnings.listed_by, _records(warnings), strict=True):
         token = Token(month, about.list_id, int(row["rank"])).signed(desk.key)
         told = {k: row.get(k, "") for k in SHOWN}
         told |= {"likely": row.get("cause", ""), "chance": row.get(f"chance_{about.months}")}
         at = int(row["rank"]) - 1
         asked, level, also = (of[at] if of else "" for of in (warnings.asked, warnings.levels, warnings.also))
-        line = Line(at + 1, str(row["household"]), token, by, told, tuple(asked), str(level), str(also))
+        line = Line(at + 1, str(row["household"]), token, by, told, tuple(asked), str(level), str(also), chances[at])
         by_code.setdefault(code, []).append(line)
         names[code] = str(row["village"])
     digits = desk.catalogue.review.townships
@@ -124,8 +139,9 @@ def _issued(warnings: WarningList, about: About, villages: Iterable[VillageList]
         [line.listed_by for _, line in lines],
         printed,
         [json.dumps(line.asked) for _, line in lines],
+        ["" if line.drawn is None else repr(line.drawn) for _, line in lines],
     ]
-    names = ("household_id", "village", "listed_by", "printed", "asked")
+    names = ("household_id", "village", "listed_by", "printed", "asked", "drawn")
     rows = pa.table({n: pa.array(c, pa.string()) for n, c in zip(names, columns, strict=True)})
     return Issued(about.list_id, AsOf.parse(str(warnings.as_of_date)), desk.key.fingerprint, rows)
 
@@ -160,7 +176,7 @@ def _write_one(village: VillageList, about: About, folder: Path) -> None:
     """One village's three files."""
     name = village.code or UNKNOWN
     write_village(village, about, folder / f"{name}.xlsx")
-    heads = (*TOLD, "also", "consider", "ask", "token")
+    heads = (*told_columns(about), "also", "consider", "ask", "token")
     rows = [
         {
             "number": n,
@@ -169,6 +185,7 @@ def _write_one(village: VillageList, about: About, folder: Path) -> None:
             **line.cells,
             "asked": line.asked,
             "token": line.token,
+            **_drawn(line.drawn),
         }
         for n, line in enumerate(village.lines, start=1)
     ]
@@ -196,6 +213,16 @@ def _write_summaries(villages: Sequence[VillageList], about: About, folder: Path
     cells = [[r["township"], r["name"], r["village"], *list(r.values())[3:]] for r in rows]
     _write_csv(folder / "summary.csv", titles, cells)
     _write_json(folder / "summary.json", _stamped(about) | {"villages": rows})
+
+
+def _chances(warnings: WarningList) -> Sequence[float | None]:
+    """Of each row the chance with which it was drawn by lot; None of all others."""
+    return warnings.drawn or (None,) * len(warnings.rows)
+
+
+def _drawn(chance: float | None) -> dict[str, float]:
+    """What a row that was drawn by lot says of it."""
+    return {} if chance is None else {"drawn": chance}
 
 
 def _records(warnings: WarningList) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """A village's workbook: cover, the list to fill in, the procedure after it, and a sheet of each household to print."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,32 @@ from fpml.lists.sheets import (
     write_cover,
     write_options,
 )
+from fpml.vault import Contact
 
 TOLD = ("number", "household", "level", "listed_by", "chance", "rules", "reasons", "eases", "likely")
 WIDTHS = {
-    "number": 5, "household": 16, "level": 9, "listed_by": 8, "chance": 8, "rules": 27, "reasons": 46, "eases": 17,
-    "likely": 10, "verified": 9, "reason_1": 6, "reason_2": 6, "reason_3": 6, "cause": 10, "income_check": 9,
-    "measures": 12, "visitor": 8, "date": 11, "remark": 12, "token": 12,
+    "number": 5, "household": 16, "who": 14, "level": 9, "listed_by": 8, "chance": 8, "rules": 27, "reasons": 46,
+    "eases": 17, "likely": 10, "verified": 9, "reason_1": 6, "reason_2": 6, "reason_3": 6, "cause": 10,
+    "income_check": 9, "measures": 12, "visitor": 8, "date": 11, "remark": 12, "token": 12,
 }  # fmt: skip
 LINE, HEADER = 16.5, 48
+
+
+def told_columns(about: About, *, who: bool = False) -> tuple[str, ...]:
+    """The columns told of each household: `who` is meant where that is known, a chance where a model told one."""
+    return tuple(
+        name
+        for told in TOLD
+        for name in ((told, "who") if told == "household" and who else (told,))
+        if name != "chance" or about.months is not None
+    )
 
 
 @dataclass(frozen=True)
 class Line:
     """One household of a village's list. `row`: its place in the county's list; `cells`: what is told of it.
 
+    `drawn`: the chance with which it was drawn by lot, None where it was not.
     `asked`: the indicators whose reasons are to be confirmed, in the order of CONFIRM; `level` and `also` as policy
     names them.
     """
@@ -49,16 +62,30 @@ class Line:
     asked: tuple[str, ...] = ()
     level: str = ""
     also: str = ""
+    drawn: float | None = None
 
 
 @dataclass(frozen=True)
 class VillageList:
-    """A village's part of a list. `code`: '' for households whose village is not known."""
+    """A village's part of a list. `code`: '' for households whose village is not known.
+
+    `contacts`: whom to ask for, by household, as far as the vault tells; the village's workbook alone shows them.
+    """
 
     code: str
     name: str
     township: str
     lines: tuple[Line, ...]
+    contacts: Mapping[str, Contact] = field(default_factory=dict, repr=False)
+
+    @property
+    def households(self) -> list[str]:
+        """The codes of its households."""
+        return [line.household for line in self.lines]
+
+    def contact(self, line: Line) -> Contact:
+        """Whom to ask for in a household; empty where nobody told."""
+        return self.contacts.get(line.household, Contact())
 
 
 def write_village(village: VillageList, about: About, path: Path) -> None:
@@ -77,7 +104,7 @@ def write_village(village: VillageList, about: About, path: Path) -> None:
         places.write_list(village)
         places.write_procedure(village)
         for n, line in enumerate(village.lines, start=1):
-            write_household(book.add_worksheet(f"{n:03d}"), forms, about, village.name, (n, line))
+            write_household(book.add_worksheet(f"{n:03d}"), forms, about, village, (n, line))
         places.finish()
 
 
@@ -93,7 +120,7 @@ def _cover(village: VillageList, about: About) -> list[tuple[str, object]]:
         *((f"    {about.lines[k]}", n) for k, n in by.items() if n),
         (about.word("notice"), about.word("notice_text")),
         (about.word("how"), how),
-        (about.word("names"), about.word("names_text")),
+        (about.word("names"), about.word("names_kept_text" if village.contacts else "names_text")),
         *sources_and_stamps(about),
     ]
 
@@ -133,28 +160,32 @@ class _Sheets:
     def write_list(self, village: VillageList) -> None:
         """The households, what is told of each, and the cells to fill in; the token stands last, the code first."""
         sheet, about, forms = self.list, self.about, self.forms
-        columns = {name: n for n, name in enumerate((*TOLD, *FILL, "token"))}
+        told = told_columns(about, who=bool(village.contacts))
+        columns = {name: n for n, name in enumerate((*told, *FILL, "token"))}
         for name, at in columns.items():
             heading = about.word(name, months=about.months) if name == "chance" else about.word(name)
             sheet.write_string(0, at, heading, forms.fill_head if name in FILL else forms.head)
             sheet.set_column(at, at, WIDTHS[name])
         sheet.set_row(0, HEADER)
         for at, line in enumerate(village.lines, start=1):
-            self._write_line(at, line, columns)
+            self._write_line(at, line, village.contact(line), columns)
         last = max(1, len(village.lines))
         self._places = write_options(self.book, about)
         let_fill_in(sheet, (1, last), columns, about, self._places)
-        sheet.freeze_panes(1, 2)
+        sheet.freeze_panes(1, columns["level"])
         sheet.autofilter(0, 0, last, len(columns) - 1)
         sheet.repeat_rows(0)
+        # What is filled in on the screen would make what is read on paper too small.
+        sheet.print_area(0, 0, last, len(told) - 1)
         for_print(sheet, landscape=True)
         sheet.protect(options=PROTECTED)
 
-    def _write_line(self, at: int, line: Line, columns: dict[str, int]) -> None:
+    def _write_line(self, at: int, line: Line, contact: Contact, columns: dict[str, int]) -> None:
         sheet, forms = self.list, self.forms
         most = 2
         spare = CONFIRM[len(line.asked) :]
         told = {"number": at, "household": line.household, "token": line.token, **line.cells}
+        told["who"] = "\n".join(t for t in (contact.name, contact.telephone, contact.address) if t)
         told["level"] = "\n".join(str(line.cells[k]) for k in ("level", "also") if line.cells.get(k))
         look = {"number": forms.middle, "level": forms.middle, "chance": forms.share, "token": forms.code}
         for name, column in columns.items():
@@ -174,21 +205,25 @@ class _Sheets:
         """The steps after the visit: a day to be written for each household and step."""
         sheet, about, forms = self.steps, self.about, self.forms
         steps = about.visiting.told_steps()
-        heads = [about.word("number"), about.word("household")]
+        heads = [about.word("number"), about.word("household"), *([about.word("name")] if village.contacts else [])]
+        first, wide = len(heads), (5, 20, 12)
         heads += [about.visiting.steps[s].name.said(about.language) for s in steps]
         for at, head in enumerate((*heads, about.word("token"))):
-            sheet.write_string(0, at, head, forms.head if at < 2 or at == len(heads) else forms.fill_head)
-            sheet.set_column(at, at, (5, 20)[at] if at < 2 else 46 if at == len(heads) else 14)
+            sheet.write_string(0, at, head, forms.head if at < first or at == len(heads) else forms.fill_head)
+            sheet.set_column(at, at, wide[at] if at < first else 46 if at == len(heads) else 14)
         sheet.set_row(0, 32)
         for at, line in enumerate(village.lines, start=1):
+            sheet.set_row(at, LINE + 3)
             write(sheet, at, 0, at, forms.middle)
             write(sheet, at, 1, line.household, forms.told)
-            for column in range(2, len(heads)):
+            if village.contacts:
+                write(sheet, at, 2, village.contact(line).name, forms.told)
+            for column in range(first, len(heads)):
                 sheet.write_blank(at, column, None, forms.open_date)
             write(sheet, at, len(heads), line.token, forms.code)
         last = max(1, len(village.lines))
-        let_dates(sheet, (1, last), range(2, len(heads)), about)
-        sheet.freeze_panes(1, 2)
+        let_dates(sheet, (1, last), range(first, len(heads)), about)
+        sheet.freeze_panes(1, first)
         sheet.repeat_rows(0)
         for_print(sheet, landscape=True)
         sheet.protect(options=PROTECTED)
@@ -198,4 +233,4 @@ class _Sheets:
         self.list.set_first_sheet()
 
 
-__all__ = ["LONGEST", "Line", "VillageList", "sources_and_stamps", "write_village"]
+__all__ = ["LONGEST", "Line", "VillageList", "sources_and_stamps", "told_columns", "write_village"]

@@ -1,5 +1,6 @@
 """The warning list of one as-of: a row for each household to visit, with rank, probability, rule hits and reasons."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,7 +17,7 @@ from fpml.features import Over, as_of_months, in_one
 from fpml.households import hold_together, in_monitoring
 from fpml.lists.known import Known
 from fpml.lists.placing import advice, also_by, levels, likely_causes, recorded_causes
-from fpml.lists.rank import RULE, Bools, Places, Ranked, hit_names, rank
+from fpml.lists.rank import RULE, Bools, Lots, Places, Ranked, hit_names, rank
 from fpml.lists.reasons import Told, all_told
 from fpml.lists.sources import Source, sources
 from fpml.lists.standing import Models, Standing, standing
@@ -37,7 +38,8 @@ class WarningList:
     `listed_by`: by which line each row came, whatever the language. `villages`: the code of each row's village, ''
     where it is not known. `levels`, `also`: each row's level and who calls beside the village, by their names in
     policy; `causes`: its likely causes, the likeliest first. `asked`: of each row the indicators (or named groups)
-    whose reasons stand in it, in order. `stamps`: the fingerprints of all that it was made from.
+    whose reasons stand in it, in order. `drawn`: of each row the chance with which it was drawn by lot, None of all
+    that were not; empty where none was. `stamps`: the fingerprints of all that it was made from.
     """
 
     title: str
@@ -56,6 +58,7 @@ class WarningList:
     also: tuple[str, ...] = ()
     asked: tuple[tuple[str, ...], ...] = ()
     causes: tuple[tuple[str, ...], ...] = ()
+    drawn: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def draw_up(
     ranked = rank(
         stand.score, stand.below, lines, visits=catalogue.county.visits, apart=in_peace | monitored,
         spare=any_hit(spare, stand.score.size), places=_places(histories, catalogue),
+        lots=_lots(histories, catalogue, as_of.date),
     )  # fmt: skip
     households = histories["household_id"].take(pa.array(ranked.rows)).cast(pa.string()).to_pylist()
     known = dates(households) if dates else Known(as_of)
@@ -120,6 +124,7 @@ def draw_up(
         levels=drawn.levels,
         also=drawn.also,
         causes=drawn.causes,
+        drawn=tuple(ranked.drawn.get(int(at)) for at in ranked.rows) if ranked.drawn else (),
         asked=tuple(tuple(r.group for r in drawn.told[int(at)].raising) for at in ranked.rows),
     )
 
@@ -165,6 +170,19 @@ def _places(histories: pa.Table, catalogue: Catalogue) -> Places:
     return Places(pc.fill_null(village, -1).to_numpy(), most)
 
 
+def _lots(histories: pa.Table, catalogue: Catalogue, day: date) -> Lots | None:
+    """How visits go by lot on a day: by a hash of policy's seed, day and household; the same list has the same."""
+    policy = catalogue.listing.exploring_on(day)
+    if policy is None:
+        return None
+
+    def lot(row: int) -> bytes:
+        """A household's lot."""
+        return hashlib.sha256(f"{policy.seed}:{day}:{histories['household_id'][row].as_py()}".encode()).digest()
+
+    return Lots(int(policy.share * catalogue.county.visits), policy.reach, lot)
+
+
 def _lines(stand: Standing, catalogue: Catalogue) -> dict[str, Bools]:
     """Who is listed whatever the model says, by the line through which it comes."""
     rules = {RULE if c == DEPARTMENT else c: of_channel(catalogue, c) for c in CHANNELS}
@@ -203,13 +221,13 @@ def _rows(
     rows: list[dict[str, Any]] = []
     said = _rules_in_words(histories, drawn, catalogue, language)
     for n, at in enumerate(drawn.ranked.rows.tolist()):
-        told, hit = drawn.told[at], drawn.hit[n]
+        told, hit, by = drawn.told[at], drawn.hit[n], drawn.ranked.listed_by[n]
         line: dict[str, Any] = {
             "rank": n + 1,
             "household": histories["household_id"][at].as_py(),
             "village": _place(histories, at, catalogue, language),
             "level": own[f"level_{drawn.levels[n]}"].said(language),
-            "listed_by": words[drawn.ranked.listed_by[n]],
+            "listed_by": words.get(by) or own[by].said(language),
             "also": own[f"also_{drawn.also[n] or 'village'}"].said(language),
             "rules": "\n".join(said[r, at] for r in hit),
             "reasons": "\n".join(f"{i}. {r.text}" for i, r in enumerate(told.raising, start=1)),
@@ -254,11 +272,12 @@ def _about(
     words, ranked = catalogue.wording[language].words, drawn.ranked
     own = {k: w.said(language) for k, w in catalogue.listing.words.items()}
     at_risk = ~np.isnan(stand.score)
-    more = {
+    more: dict[str, str | int] = {
         **{own[f"listed_{k}"]: drawn.levels.count(k) for k in LEVELS},
         own["by_township"]: sum("township" in a for a in drawn.also),
         own["by_county"]: sum("county" in a for a in drawn.also),
         own["floors"]: ranked.floors,
+        **({own["explored"]: f"{len(ranked.drawn)} / {ranked.among}"} if ranked.among else {}),
         **left_out,
     }
     typical = f"{stand.score[at_risk].mean():.1%}" if at_risk.any() else words["none"]

@@ -102,6 +102,7 @@ class Checker:
         return Visit(
             token, issued.households[at], issued.villages[at], answer, cause, income, measures, about["visitor"],
             visited, about["remark"], steps, cells.get("replaces", "").strip().lower(), issued.asked[at], confirmed,
+            issued.drawn[at],
         )  # fmt: skip
 
     def _confirmed(self, cells: Mapping[str, str], asked: tuple[str, ...]) -> tuple[str, ...] | Refused:

@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         ("measures", pa.list_(pa.string())), ("visitor", pa.string()), ("date", pa.date32()), ("remark", pa.string()),
         ("steps", pa.string()), ("files", pa.string()), ("known_date", pa.date32()), ("told", pa.string()),
         ("told_date", pa.date32()), ("asked", pa.list_(pa.string())), ("reasons", pa.list_(pa.string())),
+        ("drawn", pa.float64()),
     ]
 )  # fmt: skip
 # The canonical columns of what the ledger is told.
@@ -124,7 +125,7 @@ def _plain(s: Standing) -> dict[str, object]:
         "steps": json.dumps({k: str(d) for k, d in sorted(v.steps.items())}),
         "files": json.dumps(s.files, sort_keys=True),
         "known_date": s.known, "told": s.told, "told_date": s.told_date,
-        "asked": list(v.asked), "reasons": list(v.reasons),
+        "asked": list(v.asked), "reasons": list(v.reasons), "drawn": v.drawn,
     }  # fmt: skip
 
 
@@ -144,6 +145,7 @@ def _standing(r: dict[str, object]) -> Standing:
         str(r["household_id"]), str(r["village"]), str(r["verified"]), str(r["cause"]), str(r["income_check"]),
         tuple(r["measures"]), str(r["visitor"]), r["date"], str(r["remark"]), steps,  # type: ignore[arg-type]
         asked=tuple(r["asked"] or ()), reasons=tuple(r["reasons"] or ()),  # type: ignore[arg-type]
+        drawn=r["drawn"],  # type: ignore[arg-type]
     )  # fmt: skip
     return Standing(visit, r["known_date"], json.loads(str(r["files"])), str(r["told"]), r["told_date"])  # type: ignore[arg-type]
 

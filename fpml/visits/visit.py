@@ -19,7 +19,8 @@ class Visit:
 
     `steps`: the day of each step of the procedure that the row tells of. `replaces`: the version of what was taken in
     before that this is meant to put right, as a workbook that was sent back says. `asked`: the indicators whose reasons
-    stood in the row; `reasons`: of each whether it was found so, '' where that is not told.
+    stood in the row; `reasons`: of each whether it was found so, '' where that is not told. `drawn`: the chance with
+    which the list drew the row by lot, None where it did not: whoever learns from visits weights by one over it.
     """
 
     token: Token
@@ -36,6 +37,7 @@ class Visit:
     replaces: str = ""
     asked: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    drawn: float | None = None
 
     @property
     def cells(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -331,6 +332,44 @@ def test_what_is_known_later_makes_no_new_edition_and_what_was_known_then_does(m
     assert late.later == ("2023-10", "2023-11", "2023-12")
     after = fpml.run_month(mine, "2023-12")
     assert (after.edition.number, after.changed) == (2, ("known", "earlier"))
+
+
+def test_visits_drawn_by_lot_say_with_what_chance_and_are_drawn_again_in_a_replay(mine: fpml.County) -> None:
+    policy = mine.workspace.root / "policy" / "lists.yaml"
+    fpml.run_month(mine, "2023-12")
+    assert not any("drawn" in r for r in rows_of(mine, "2023-12")), "none in the default profile"
+    before = by_rules(mine)
+    text = policy.read_text(encoding="utf-8")
+    policy.write_text(text.replace("share: 0, reach: 4, seed: 1", "share: 0.1, reach: 4, seed: 1"), encoding="utf-8")
+    county = fpml.open(mine.workspace.root)
+    assert fpml.run_month(county, "2023-12").changed == ("policy",)
+    rows = rows_of(county, "2023-12")
+    drawn = [r["drawn"] for r in rows if "drawn" in r]
+    assert (len(drawn), set(drawn)) == (30, {0.25})
+    assert [r["listed_by"] for r in rows if "drawn" in r] == ["模型拿不准，抽签走访"] * 30
+    assert by_rules(county) == before, "rule hits are never displaced"
+    assert replay(county, "2023-12").equal
+    again = policy.read_text(encoding="utf-8").replace("seed: 1", "seed: 2")
+    policy.write_text(again, encoding="utf-8")
+    other = fpml.open(mine.workspace.root)
+    assert fpml.run_month(other, "2023-12").new
+    assert {r["household"] for r in rows_of(other, "2023-12")} != {r["household"] for r in rows}
+
+
+def rows_of(county: fpml.County, month: str) -> list[dict[str, Any]]:
+    """The newest edition's rows, as programs read them."""
+    edition = lists.newest(county.workspace.lists, AsOf.parse(month))
+    assert edition
+    told = json.loads((edition.folder / "warnings.json").read_text(encoding="utf-8"))
+    return list(told["rows"])
+
+
+def by_rules(county: fpml.County) -> set[str]:
+    """Whom December's newest edition has because of a rule."""
+    edition = lists.newest(county.workspace.lists, AsOf.parse("2023-12"))
+    assert edition
+    listed = pq.read_table(edition.folder / "listed.parquet").to_pydict()
+    return {h for h, who in zip(*listed.values(), strict=True) if who in ("rule", "both")}
 
 
 def test_a_replay_that_is_not_equal_says_which_files(mine: fpml.County, capsys: pytest.CaptureFixture[str]) -> None:

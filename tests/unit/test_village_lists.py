@@ -259,16 +259,15 @@ def test_words_that_a_county_does_not_say_are_the_default_profile_s(policy: Path
 
 
 def test_another_program_opens_a_village_s_workbook_page_by_page(out: Path, tmp_path: Path) -> None:
-    office, pages = shutil.which("soffice"), shutil.which("pdfinfo")
-    if not office or not pages:
-        pytest.skip("LibreOffice (soffice) or pdfinfo is not installed: pages were not counted")
+    office = shutil.which("soffice")
+    if not office:
+        pytest.skip("LibreOffice (soffice) is not installed: pages were not counted")
     profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
     book = out / "villages" / f"{MINE}.xlsx"
     command = [office, profile, "--headless", "--convert-to", "pdf", "--outdir", tmp_path, book]
     subprocess.run(command, check=True, capture_output=True, timeout=180)
-    told = subprocess.run([pages, tmp_path / f"{MINE}.pdf"], check=True, capture_output=True, text=True).stdout
     # Cover, list, procedure, and exactly one page a household.
-    assert re.search(r"Pages:\s+6\b", told)
+    assert len(re.findall(rb"/Type\s*/Page\b", (tmp_path / f"{MINE}.pdf").read_bytes())) == 6
 
 
 POOL = """
