@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 
 help:
 	@echo "make demo    a small simulated county: sets up, trains, runs a month, says where the lists lie"
-	@echo "make test    lint, types, layers, tests"
+	@echo "make test    lint, types, layers, pinned versions and advisories, tests"
 	@echo "make panel PANEL=DIR    the Argentine household panel, to a ranked list and through its scorer (REFITS=1: refitted each quarter too)"
 	@echo "make bench   small benchmarks     make lock    renew the pinned versions in constraints.txt"
 	@echo "make bundle  all wheels for a machine without network, into dist/fpml-bundle.tar"
@@ -34,6 +34,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/audit.py
 
 pytest: setup
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
@@ -58,6 +59,8 @@ bench: setup
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/review.py
 	$(BIN)/python benchmarks/month.py
+	$(BIN)/python benchmarks/months.py
+	$(BIN)/python benchmarks/health.py
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --no-emit-index-url --no-annotate --upgrade --quiet -o constraints.txt

@@ -76,13 +76,14 @@ def month(a: argparse.Namespace, county: County, screen: Screen, say: Say, tell_
         print(later, file=sys.stderr)
     if a.json:
         refused = [r for r in done.receipts if r.refused]
-        _line({"done": True, **_told(done)})
+        _line({"done": True, **_told(done, county)})
         for r in refused:
             print(f"{r.file}: {r.refused}", file=sys.stderr)
         county.inbox.page(a.lang)
         return InputError.exit_code if refused else EXIT_DONE
     status = tell_intake(a, county, done.receipts)
-    say(a, None, _month_table(done))
+    alarms = [x.as_json(county.catalogue.watching) for x in done.alarms]
+    say(a, None, Group(_month_table(done), *_alarm_table(alarms, a.lang or "en")))
     return status
 
 
@@ -99,7 +100,7 @@ def _line(told: object) -> None:
     print(json.dumps(told, ensure_ascii=False, default=str), flush=True)
 
 
-def _told(done: Published) -> dict[str, object]:
+def _told(done: Published, county: County) -> dict[str, object]:
     return {
         "month": str(done.edition.month),
         "edition": done.edition.number,
@@ -108,6 +109,7 @@ def _told(done: Published) -> dict[str, object]:
         "folder": str(done.folder),
         "about": dict(done.edition.about),
         "later": done.later,
+        "alarms": [x.as_json(county.catalogue.watching) for x in done.alarms],
         "receipts": [asdict(r) for r in done.receipts],
         "review": [str(p) for p in done.review],
     }
@@ -210,9 +212,9 @@ def _status_tables(told: stands.Answer, language: str) -> Iterator[Table | Text]
     if told["late"]:
         yield _rows("Late or missing", ("month", "what", "do"),
                     ((f["month"], f[language]["said"], f[language]["remedy"]) for f in told["late"]))  # fmt: skip
-    if told["alarms"]:
-        yield _rows("Alarms", ("month", "what", "do"),
-                    ((a["month"], a[language]["said"], a[language]["remedy"]) for a in told["alarms"]))  # fmt: skip
+    yield from _alarm_table(told["alarms"], language)
+    if outlook := told["outlook"]:
+        yield _rows("What lists find (estimates; what came is told later)", ("what", "figure"), _outlook(outlook))
     if told["published"]:
         yield _rows("Published", ("month", "edition", "ledger", "policy", "models", "code"),
                     ((e["month"], e["edition"], e.get("ledger", "-"), e.get("policy", e.get("damaged", "no stamp")),
@@ -224,6 +226,28 @@ def _status_tables(told: stands.Answer, language: str) -> Iterator[Table | Text]
                       m.get("falls_learnt_from"), m.get("calibration_slopes")) for m in told["models"]))  # fmt: skip
     if review := told["review"]:
         yield _rows("The last review", ("figure", "estimate"), review.items())
+
+
+def _alarm_table(alarms: list[Any], language: str) -> Iterator[Table]:
+    if alarms:
+        rows = ((a["month"], a[language]["said"], a[language]["remedy"]) for a in alarms)
+        yield _rows("Alarms", ("month", "what", "do"), rows)
+
+
+def _outlook(told: stands.Answer) -> Iterator[tuple[str, str]]:
+    if estimate := told["estimate"]:
+        what = f"of {estimate['with_a_chance']} listed with a chance in {estimate['month']} will fall, by the chances"
+        yield what, f"{estimate['expected']} ({estimate['share']:.1%})"
+    if (entries := told["entries"])["months"]:
+        delay = entries["delay_months"]
+        late = f"; a halving is seen after {delay} months on average" if delay else ""
+        what = f"entries into monitoring in {entries['months']} months, foreseen / came"
+        yield what, f"{entries['foreseen']} / {entries['came']}{late}"
+    for month, recall in told["audit"].items():
+        yield (
+            f"yearly recall by the audit of {month}",
+            f"{recall['estimate']:.0%} ({recall['low']:.0%} to {recall['high']:.0%})",
+        )
 
 
 def _rows(title: str, heads: tuple[str, ...], rows: Any) -> Table:

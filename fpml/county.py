@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,7 @@ from fpml.simulate import Foresight, Places, Plan, Style, begin, foresee, simula
 from fpml.vault import Vault
 from fpml.verify import Visits
 from fpml.visits import VisitReceipt
+from fpml.watch import Watch
 from fpml.workspace import DEFAULT_POLICY, Workspace, find, signing_key
 from fpml.worth import Parts, Worth
 
@@ -127,6 +128,11 @@ class County:
     def visits(self) -> Visits:
         """What came back of its lists."""
         return Visits(self.workspace, self.catalogue, self.inbox)
+
+    @property
+    def watch(self) -> Watch:
+        """What is watched of it from month to month."""
+        return Watch(self.workspace, self.catalogue, self.ledger)
 
     def verify(self, files: Iterable[Path], *, received: date | None = None) -> list[VisitReceipt]:
         """Takes filled-in lists in, as having come on a day (None: today); what became of each: see `fpml.verify`."""
@@ -353,8 +359,10 @@ class County:
     def review(
         self, last: str | AsOf, *, months: int = MONTHS, times: int = TIMES, audit: pd.DataFrame | None = None
     ) -> Review:
-        """Model hits held against rule hits over so many as-ofs up to `last`: see `fpml.review`."""
-        return self.lookback.review(self.study(last, months=months, times=times, audit=audit))
+        """Model hits held against rule hits over so many as-ofs up to `last`, with its alarms: see `fpml.review`."""
+        told = self.lookback.review(self.study(last, months=months, times=times, audit=audit))
+        alarms = [a.as_json(self.catalogue.watching) for a in self.watch.lately(AsOf.parse(last))]
+        return replace(told, about={**told.about, "alarms": alarms})
 
     def keep_scores(
         self,

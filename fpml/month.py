@@ -17,6 +17,7 @@ from fpml.catalogue import Language, fingerprint, policy_files
 from fpml.county import County, Then
 from fpml.dates import AsOf
 from fpml.errors import InputError, NotYetError, disk
+from fpml.health import Alarm
 from fpml.intake import Receipt
 from fpml.kept_steps import KeptSteps
 from fpml.ledger import digest_of
@@ -35,7 +36,7 @@ ByMonth = Mapping[int, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Published:
-    """What a month's run did: the deliveries taken in, and the edition that is in force.
+    """What a month's run did: the deliveries taken in, the edition that is in force, and the month's alarms.
 
     `new`: whether this run published it; else nothing had changed since. `changed`: what was not the same as when the
     edition before it was published. `later`: months published before, whose lists could not know of this one: they may
@@ -48,6 +49,7 @@ class Published:
     changed: tuple[str, ...]
     later: tuple[str, ...]
     review: tuple[Path, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -92,11 +94,12 @@ def run(
         edition = before if before and not changed else _publish(pinned, month, by_month, told)
         new = edition != before
         _recorded(here, edition)
+        alarms = _watched(here, month) if new or receipts else ()
         pages = _reviewed(here, month, told) if with_review else ()
         if len(told.done) == len(told.names):
             told.keep()
     after = tuple(lists.published_after(space.lists, month))
-    return Published(receipts, edition, new, changed if new else (), after, pages)
+    return Published(receipts, edition, new, changed if new else (), after, pages, alarms)
 
 
 def _clock(county: County, today: date) -> None:
@@ -166,7 +169,7 @@ def _publish(county: County, month: AsOf, by_month: ByMonth, stages: Stages) -> 
 def drawn(
     county: County, month: AsOf, *, stages: Stages, kept: KeptSteps, by_month: ByMonth | None = None
 ) -> WarningList:
-    """The list of a county opened as it was then. `by_month`: keep the scores too, for reviews."""
+    """The list of a county opened as it was then. `by_month`: keep the scores too, and what is watched."""
     assert county.then is not None
     with stages.stage("histories") as counts:
         histories, counts["resumed"] = kept.histories(lambda: county.at(month))
@@ -189,6 +192,8 @@ def drawn(
     with stages.stage("reasons") as counts:
         warnings = county.warning_list(month, language=county.then.made.language, reckoned=reckoned)
         counts["listed"] = len(warnings.rows)
+        if by_month is not None:
+            county.watch.keep(histories, stand, warnings, models)
     return warnings
 
 
@@ -212,6 +217,13 @@ def _recorded(county: County, edition: Edition) -> None:
         return
     told = {"ledger": made.ledger, "policy": made.policy, "models": made.models, "stamp": made.digest}
     record.add("published", edition=name, **told)
+
+
+def _watched(county: County, month: AsOf) -> tuple[Alarm, ...]:
+    """The month's alarms, logged in MLflow too."""
+    found = county.watch.alarms(month)
+    county.watch.log(month, found)
+    return tuple(found)
 
 
 def _reviewed(county: County, month: AsOf, stages: Stages) -> tuple[Path, ...]:

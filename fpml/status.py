@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from fpml import health, lists
+from fpml import lists
 from fpml.county import County
 from fpml.dates import AsOf
 from fpml.errors import InputError, NotYetError
@@ -31,6 +31,7 @@ def status(county: County) -> Answer:
         "deliveries": _deliveries(county),
         "late": [*_late(county)],
         "alarms": [*_alarms(county)],
+        "outlook": _outlook(county),
         "published": [_edition(e) for e in lists.editions(space.lists)],
         "models": [*_models(county)],
         "review": _review(county),
@@ -69,13 +70,14 @@ def _late(county: County) -> Iterator[Answer]:
 
 def _alarms(county: County) -> Iterator[Answer]:
     """What is not as it was, of the last month told of and the one before it."""
-    inbox, watching = county.inbox, county.catalogue.watching
-    told = inbox.expected()
-    if told.latest and county.ledger.version >= 0:
-        last = AsOf.parse(told.latest)
-        for month in (last.shift(-1), last):
-            found = health.alarms(inbox.receipts(), told, county.ledger, county.catalogue, month)
-            yield from (a.as_json(watching) for a in found)
+    if told := county.inbox.expected().latest:
+        yield from (a.as_json(county.catalogue.watching) for a in county.watch.lately(AsOf.parse(told)))
+
+
+def _outlook(county: County) -> Answer | None:
+    """What chances expect of the last list, and what came of those before; None where none was published."""
+    published = lists.editions(county.workspace.lists)
+    return county.watch.outlook(published[-1].month) if published else None
 
 
 def _edition(edition: Edition) -> Answer:

@@ -45,6 +45,19 @@ def log_figures(
         return str(run.info.run_id)
 
 
+def logged(
+    settings: tuple[str, str, str], *, name: str, params: Mapping[str, str | int | float], metrics: Mapping[str, float]
+) -> bool:
+    """Whether figures could be logged: where they are told elsewhere too, a database that refuses stops nothing."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        log_figures(settings, name=name, params=params, metrics=metrics)
+    except (OSError, MlflowException):
+        return False
+    return True
+
+
 def _plain(key: str) -> str:
     """A name as MLflow takes it."""
     return "".join(c if c.isalnum() or c in "_-./ " else "_" for c in key)

@@ -126,6 +126,11 @@ class Workspace:
         return self.root / "data" / "scores"
 
     @property
+    def health(self) -> Path:
+        """What each month's list was made from, in counts and shares, one file each; nothing about a person."""
+        return self.root / "data" / "health"
+
+    @property
     def record(self) -> Path:
         """Who ran, published, replayed and read what: one line each, chained by hashes; nothing about a person."""
         return self.root / "data" / "record.jsonl"

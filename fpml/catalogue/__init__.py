@@ -57,7 +57,7 @@ from fpml.catalogue.types import (
     Words,
 )
 from fpml.catalogue.visiting import CLEARED, CONFIRM, LISTED, REGISTERED, VERIFIED, Step, Visiting, WorkingDays
-from fpml.catalogue.watching import Precision, Watching
+from fpml.catalogue.watching import Calibration, Precision, Watching
 
 __all__ = [
     "CHANNELS",
@@ -77,6 +77,7 @@ __all__ = [
     "VERIFIED",
     "WITHDRAWN",
     "Allocation",
+    "Calibration",
     "Catalogue",
     "Channel",
     "Check",

@@ -15,7 +15,7 @@ from fpml.catalogue.reviewing import Proposal, Reviewing, proposal_faults
 from fpml.catalogue.thresholds import table_faults
 from fpml.catalogue.types import Check, County, Derived, Indicator, Language, Name, Rule, Words
 from fpml.catalogue.visiting import Visiting, WorkingDays, with_defaults
-from fpml.catalogue.watching import Watching
+from fpml.catalogue.watching import OwnWatching, Watching
 from fpml.errors import Fault, PolicyError, did_you_mean
 
 FILES = ("departments.yaml", "indicators.yaml", "features.yaml", "rules.yaml", "county.yaml")
@@ -59,10 +59,11 @@ def load(folder: Path, defaults: Path) -> Catalogue:
     visiting: Visiting = read(VISITS, Visiting)
     calendar: WorkingDays = read(CALENDAR, WorkingDays)
     listing: Listing = read(LISTS, Listing)
-    watching: Watching = read(HEALTH, Watching)
+    own: OwnWatching = read(HEALTH, OwnWatching)
     if faults:
         raise PolicyError(faults)
     visiting = with_defaults(visiting, parse(defaults / VISITS, Visiting))
+    watching = own.over(parse(defaults / HEALTH, Watching))
     listing = with_words(listing, parse(defaults / LISTS, Listing))
     if not (folder / LISTS).is_file():
         listing = listing.of(indicators)

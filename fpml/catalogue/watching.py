@@ -7,14 +7,18 @@ from pydantic import Field
 from fpml.catalogue.types import Name, Policy, Words
 from fpml.errors import Fault
 
-MONITORS = ("missing", "damaged", "level", "precision")
+MONITORS = (
+    "missing", "damaged", "level", "volume", "inputs", "threshold", "policy", "scores", "expected", "precision",
+    "overestimates", "underestimates", "recall",
+)  # fmt: skip
 
 
 class Monitor(Policy):
-    """What an alarm says, with places to be filled in, and what to do."""
+    """What an alarm says, with places to be filled in, and what to do. `also`: what it says besides, where known."""
 
     says: Words
     remedy: Words
+    also: Words | None = None
 
 
 class Refused(Policy):
@@ -25,10 +29,22 @@ class Refused(Policy):
 
 
 class Level(Policy):
-    """When a median is an alarm: so many times that of earlier years, and so many standard errors away."""
+    """When a median or a count is an alarm: so many times that of before, and so many standard errors away."""
 
     times: float = Field(gt=1)
     errors: float = Field(gt=0)
+
+
+class Spread(Policy):
+    """When chances are spread otherwise: from which population stability index on."""
+
+    index: float = Field(gt=0)
+
+
+class Times(Policy):
+    """When a share is an alarm: so many times, or one of so many parts."""
+
+    times: float = Field(gt=1)
 
 
 class Precision(Policy):
@@ -38,16 +54,59 @@ class Precision(Policy):
     false_alarm_in: int = Field(ge=1000)
 
 
+class Calibration(Policy):
+    """How many times as many (or few) as foreseen are to be told, and in how many months one false alarm is allowed.
+
+    `dispersion`: how many times the variance of entries is that of chance alone.
+    """
+
+    times: float = Field(gt=1)
+    dispersion: float = Field(ge=1)
+    false_alarm_in: int = Field(ge=100)
+
+
+class Least(Policy):
+    """Below which share it is an alarm."""
+
+    at_least: float = Field(gt=0, lt=1)
+
+
 class Watching(Policy):
-    """All of health.yaml."""
+    """All of health.yaml, with what a county's own file leaves out from the default profile's."""
 
     monitors: dict[Name, Monitor]
     refused: Refused
     level: Level
+    volume: Level
+    inputs: Level
+    scores: Spread
+    expected: Times
     precision: Precision
+    calibration: Calibration
+    recall: Least
 
     def faults(self) -> Iterator[Fault]:
         """Monitors that have no words, and words that no monitor has."""
         for name in sorted({*MONITORS} ^ {*self.monitors}):
             problem = "missing" if name in MONITORS else "no such monitor"
             yield Fault(f"health.yaml @ monitors.{name}", problem, f"There are: {', '.join(MONITORS)}.")
+
+
+class OwnWatching(Policy):
+    """A county's own health.yaml: what it does not say is the default profile's."""
+
+    monitors: dict[Name, Monitor] = Field(default_factory=dict)
+    refused: Refused | None = None
+    level: Level | None = None
+    volume: Level | None = None
+    inputs: Level | None = None
+    scores: Spread | None = None
+    expected: Times | None = None
+    precision: Precision | None = None
+    calibration: Calibration | None = None
+    recall: Least | None = None
+
+    def over(self, default: Watching) -> Watching:
+        """All of it: its own, and the default profile's where it says nothing."""
+        own = {name: told for name in type(self).model_fields if (told := getattr(self, name)) is not None}
+        return default.model_copy(update=own | {"monitors": {**default.monitors, **self.monitors}})

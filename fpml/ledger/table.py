@@ -42,8 +42,10 @@ from fpml.ledger.facts import (
 from fpml.ledger.probe import Sought
 
 SHARDS = 16
-# A shard may have so many files before they are merged into one: a year of months, and the years before.
-MOST_FILES = 12
+# A shard may have so many files before they are merged into one: a year of months, and the years before. What was
+# merged stays on the disk, for past days. So they are merged only when the ledger has grown by so large a part since:
+# merged files take up some three times what it holds at most, where each year's merging would add all of it again.
+MOST_FILES, GROWN = 12, 0.5
 WHOLE_FILE_BYTES = 2**30
 # So many rows at most are put in order at a time, or a range of households with more.
 MOST_IN_ORDER = 1_000_000
@@ -159,16 +161,16 @@ class Ledger:
         return self.version > before
 
     def compact(self, *, most: int = MOST_FILES) -> int:
-        """Writes every shard that has more than so many files anew as one, in order; returns how many files are gone.
+        """Writes shards of more than so many files anew as one, in order; returns how many files are gone.
 
-        No record is added, lost or changed. Each shard is a commit of its own: killed in between, the next call goes
-        on. The files that were merged stay for whoever opens a past day.
+        They wait until all but each shard's largest file hold half as much as these. No record is added, lost or
+        changed. Each shard is a commit of its own: killed in between, the others are merged another time. The
+        files that were merged stay for whoever opens a past day.
         """
         if self._table is None:
             return 0
         before = self.files
-        number = np.bincount(self._actions["partition.shard"].to_numpy(), minlength=self.shards)
-        for shard in np.flatnonzero(number > most).tolist():
+        for shard in self._scattered(most):
             with suppress(CommitFailedError):  # another run changed the shard meanwhile: it is merged another time
                 write_deltalake(
                     self._table,
@@ -182,6 +184,16 @@ class Ledger:
         if self.files < before:
             self._table.create_checkpoint()
         return before - self.files
+
+    def _scattered(self, most: int) -> list[int]:
+        """The shards to be merged: all that have too many files, or, before the ledger has grown enough, none."""
+        shard, rows = (self._actions[c].to_numpy() for c in ("partition.shard", "num_records"))
+        largest = np.zeros(self.shards, np.int64)
+        np.maximum.at(largest, shard, rows)
+        if rows.sum() < (1 + GROWN) * largest.sum():
+            return []
+        found: list[int] = np.flatnonzero(np.bincount(shard, minlength=self.shards) > most).tolist()
+        return found
 
     def _in_order(self, shard: int) -> pa.Table:
         """A shard's rows as they are stored, read and put in order one range of households after another.

@@ -44,3 +44,10 @@ def kept(path: Path, stamp: str) -> pa.Table | None:
             return file.read() if told == stamp.encode() else None
     except (OSError, pa.ArrowException):
         return None
+
+
+def last_kept(path: Path) -> pa.Table | None:
+    """What was kept last, whatever it was made from; None where there is nothing."""
+    with suppress(OSError, pa.ArrowException):
+        return pq.read_table(path, schema=SCHEMA, partitioning=None)
+    return None

@@ -85,6 +85,7 @@ class Page:
     unknown: tuple[Words, ...]
     stamps: tuple[tuple[Words, str], ...]
     specs: Markup
+    alarms: tuple[tuple[str, Words, Words], ...] = ()
 
     @property
     def title(self) -> Words:
@@ -133,6 +134,7 @@ def page(
         unknown=tuple(_unknown(about)),
         stamps=tuple((say("stamps", key), _plain(about[key])) for key in STAMPS if about.get(key)),
         specs=embedded(drawn),
+        alarms=tuple(_alarms(about)),
     )
 
 
@@ -207,6 +209,14 @@ def _unknown(about: Mapping[str, object]) -> Iterator[Words]:
     audited = about.get("audited")
     yield say("unknown", "audited", audited=_plain(audited)) if audited else say("unknown", "no_audit")
     yield from (say("unknown", key) for key in ("recent", "helped", "small", "past", "reasons"))
+
+
+def _alarms(about: Mapping[str, object]) -> Iterator[tuple[str, Words, Words]]:
+    """What is not as it was: the month, what is said, and what to do; see `fpml.health`."""
+    told = about.get("alarms")
+    for alarm in told if isinstance(told, list) else []:
+        said, remedy = (Words(**{lang: alarm[lang][k] for lang in LANGUAGES}) for k in ("said", "remedy"))
+        yield str(alarm["month"]), said, remedy
 
 
 def _plain(value: object) -> str:

@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from mlflow import MlflowClient
 from month_runs import begin, contents, halves_seen, status
 
 import fpml
-from fpml import keys, lists
+from fpml import keys, lists, tracking
 from fpml.cli import main
 from fpml.dates import AsOf
 from fpml.errors import BusyError, DiskError, InputError, NotYetError, UsageError
@@ -501,6 +502,39 @@ def test_status_tells_what_came_what_was_published_and_by_what(
     }  # fmt: skip
     assert main(["status", *here]) == 0
     assert "2023-11" in capsys.readouterr().out
+
+
+def test_what_is_no_longer_as_it_was_is_told_everywhere(mine: fpml.County, capsys: pytest.CaptureFixture[str]) -> None:
+    """A threshold that was changed: in the month's own answer, in the status, and in MLflow."""
+    rules = mine.workspace.policy / "rules.yaml"
+    text = rules.read_text(encoding="utf-8")
+    rules.write_text(text.replace("value: 15000}", "value: 12000}", 1), encoding="utf-8")
+    settings = mine.workspace.tracking()
+    tracking.log_figures(settings, name="first", params={}, metrics={})
+    here = ["--workspace", str(mine.workspace.root)]
+    assert main(["month", "2023-12", "--json", "--quiet", *here]) == 0
+    done = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (alarm,) = [a for a in done["alarms"] if a["monitor"] == "threshold"]
+    assert (alarm["before"], alarm["now"]) == ("≥ 15,000", "≥ 12,000")
+    held = fpml.open(mine.workspace.root).hits("2023-12")["rule"].value_counts()
+    assert alarm["hits"] == f"{held['medical_15000']:,}"
+    assert int(alarm["hits_before"]) <= int(alarm["hits"])
+    assert main(["status", "--json", *here]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert alarm in told["alarms"]
+    estimate = told["outlook"]["estimate"]
+    assert (estimate["month"], estimate["listed"]) == (
+        "2023-12",
+        len(lists.listed_in(mine.workspace.lists, [AsOf.parse("2023-12")])[AsOf.parse("2023-12")]),
+    )
+    assert 0 < estimate["expected"] < estimate["with_a_chance"] <= estimate["listed"]
+    assert told["outlook"]["entries"]["months"] > 0
+    assert main(["status", *here]) == 0
+    client = MlflowClient(tracking_uri=settings[0])
+    (number,) = [e.experiment_id for e in client.search_experiments() if e.name == settings[2]]
+    (run,) = [r for r in client.search_runs([number]) if r.info.run_name == "health 2023-12"]
+    assert run.data.metrics["alarms_threshold"] == 1
+    assert run.data.metrics["listed"] == estimate["listed"]
 
 
 def test_the_record_says_who_did_what_and_names_nobody(mine: fpml.County, capsys: pytest.CaptureFixture[str]) -> None:

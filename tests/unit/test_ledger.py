@@ -290,6 +290,19 @@ def test_taking_deliveries_in_keeps_the_number_of_files_bounded(county: fpml.Cou
     assert county.ledger.rows == 15
 
 
+def test_a_ledger_is_merged_when_it_has_grown_and_not_every_year(new_desk: Callable[..., Any]) -> None:
+    """What was merged stays on the disk: each year's merging would make it grow with the square of the years."""
+    desk = new_desk(shards=2)
+    merged = []
+    for m in range(24):
+        year, month = 2020 + m // 12, m % 12 + 1
+        day, known = f"{year}-{month:02d}-15", f"{year}-{month:02d}-28"
+        rows = [cost(f"H{i}", str(100 * m + i), event=day, known=known) for i in range(8)]
+        desk.take(desk.csv(*rows, name=f"{m}.csv"))
+        merged += [m] if desk.ledger.compact(most=3) else []
+    assert merged == [3, 6, 10, 16]
+
+
 def test_the_ledger_as_it_lay_on_a_past_day(county: fpml.County, desk: Any) -> None:
     import os
     import re
