@@ -58,6 +58,7 @@ bench: setup
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/review.py
 	$(BIN)/python benchmarks/month.py
+	@if command -v java >/dev/null; then $(BIN)/python benchmarks/spark.py; else echo "no Java: benchmarks/spark.py is left out"; fi
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --no-emit-index-url --no-annotate --upgrade --quiet -o constraints.txt
