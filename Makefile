@@ -61,6 +61,7 @@ bench: setup
 	$(BIN)/python benchmarks/month.py
 	$(BIN)/python benchmarks/months.py
 	$(BIN)/python benchmarks/health.py
+	@if command -v java >/dev/null; then $(BIN)/python benchmarks/spark.py; else echo "no Java: benchmarks/spark.py is left out"; fi
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --no-emit-index-url --no-annotate --upgrade --quiet -o constraints.txt
