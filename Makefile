@@ -61,6 +61,8 @@ bench: setup
 	$(BIN)/python benchmarks/month.py
 	$(BIN)/python benchmarks/months.py
 	$(BIN)/python benchmarks/health.py
+	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/province.py
 	@if command -v java >/dev/null; then $(BIN)/python benchmarks/spark.py; else echo "no Java: benchmarks/spark.py is left out"; fi
 
 lock: setup
