@@ -1,10 +1,12 @@
 """What a month takes, stage by stage, and what is left of one that is killed.
 
-    python benchmarks/month.py [--full] [--county DIR] [--kills N]
+    python benchmarks/month.py [--full] [--county DIR] [--at DIR] [--kills N]
 
 A simulated county is grown, all its months but the last are taken in, models are trained half a year before; then `fpml
-month` is run in a process of its own, again (nothing changes), and replayed. Small: 5,000 households; full: 220,000.
-`--county DIR`: the deliveries, policy and model definitions of a workspace that is there, which is only read.
+month` is run in a process of its own, again (nothing changes), and replayed. Small: 5,000 households, with more falls
+and few trees; full: 220,000, with the falls of its profile and the models that a new workspace has.
+`--county DIR`: the deliveries, policy and model definitions of a workspace that is there, which is only read. `--at
+DIR`: there it is made ready, and kept: a further call finds it ready.
 
 Then the month of a small county is killed by the system at so many instants drawn at random, a reader looking all the
 while; each time the next run goes on, and what it publishes is held against what a run that nobody disturbed did.
@@ -48,8 +50,11 @@ MONTHS, LAST, LEARN = 36, "2023-12", "2023-06"
 
 
 def grown(root: Path, households: int) -> None:
-    """A simulated county that waits to be taken in, with more falls than there would be: few trees are to learn."""
+    """A simulated county that waits to be taken in; a small one has more falls than there would be, and few trees."""
     fpml.init(root)
+    if households >= HOUSEHOLDS["full"]:
+        fpml.open(root).simulate(Plan(load_profile("baoshan"), households, months=MONTHS, seed=9))
+        return
     for file in (root / "models").glob("*.yaml"):
         text = re.sub(r"learning_rate: \S+", "learning_rate: 0.1", file.read_text(encoding="utf-8"))
         file.write_text(re.sub(r"patience: \d+", "patience: 15", text) + "folds: 2\n", encoding="utf-8")
@@ -223,6 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--county", type=Path, metavar="DIR")
+    parser.add_argument("--at", type=Path, metavar="DIR")
     parser.add_argument("--kills", type=int, default=KILLS, metavar="N", help=f"0: none ({KILLS})")
     parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -232,13 +238,20 @@ def main() -> None:
         return
     size = "full" if asked.full else "small"
     found: dict[str, Any] = {"machine": machine(), "versions": versions(*PACKAGES), "simulated": True}
-    with tempfile.TemporaryDirectory(dir=asked.county.parent if asked.county else None) as where:
-        root = Path(where) / "county"
-        if asked.county:
-            of_county(asked.county, root)
-        else:
-            grown(root, HOUSEHOLDS[size])
-        apart_quietly("prepare", root)
+    with tempfile.TemporaryDirectory(dir=asked.county.parent if asked.county else asked.at) as where:
+        ready = asked.at / "ready" if asked.at else Path(where) / "county"
+        if not ready.is_dir():
+            making = ready.with_name("making")
+            shutil.rmtree(making, ignore_errors=True)
+            if asked.county:
+                of_county(asked.county, making)
+            else:
+                grown(making, HOUSEHOLDS[size])
+            apart_quietly("prepare", making)
+            making.rename(ready)
+        root = ready
+        if asked.at:
+            root = Path(shutil.copytree(ready, Path(where) / "county", copy_function=os.link))
         found["month"] = {
             "households": None if asked.county else HOUSEHOLDS[size],
             **apart(__file__, "--part", "month", root),

@@ -5,8 +5,9 @@
 A simulated county delivers month after month, each department a folder of files of its own. Each month one department
 is late by a month (they take turns), so that every third month is published again once its late files are there; a
 model learns once a year. Every edition is replayed when it is published and once more after the last month, and held
-against what lies there, byte for byte. Seconds are the processor's, of all threads. Small: 12 months of 600 households; full: 36. `--at DIR`: where to work (kept).
-Prints its figures and writes benchmarks/results/months.json. The county is simulated.
+against what lies there, byte for byte. Seconds are the processor's, of all threads. Small: 12 months of 600 households;
+full: 36. `--at DIR`: where to work (kept). Prints its figures and writes benchmarks/results/months.json. The county is
+simulated.
 """
 
 import argparse
