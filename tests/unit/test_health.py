@@ -177,8 +177,9 @@ def test_what_a_missing_department_has_not_told_is_not_told_twice(desk: Any) -> 
     assert list(health.volumes(came, desk.catalogue, last, owing=owing)) == []
 
 
-def test_a_season_that_comes_each_year_is_no_news() -> None:
+def test_what_comes_when_it_comes_is_no_news() -> None:
     assert outside(300, [20] * 11 + [280], times=3, errors=6) is None
+    assert outside(1_000, [20] * 11 + [280], times=3, errors=6) is None
     assert outside(300, [20] * 12, times=3, errors=6) == 20
     assert outside(2, [0] * 12, times=3, errors=6) is None
 
