@@ -22,12 +22,12 @@ import pyarrow.compute as pc
 
 from fpml import lists
 from fpml.county import County
-from fpml.dates import AsOf
+from fpml.dates import AsOf, month_of
 from fpml.errors import InputError, NotYetError, UsageError
-from fpml.measure.audit import CHECKED_AGAIN, MONTHS, Answers, Estimate, Plan, Stratum, drawn, estimated, plan, weights
+from fpml.measure.audit import CHECKED_AGAIN, MONTHS, Answers, Estimate, Plan, Stratum, drawn, estimated, plan
 from fpml.measure.metrics import Bools, Floats, Ints
 from fpml.rules import hits, of_channel
-from fpml.seen import FINDS, MET
+from fpml.seen import ANSWERS
 
 # Bands of score, by rank within the county: the highest 2 %, the next 18 %, the rest. Assumed.
 BANDS = ((0.02, "highest scores"), (0.20, "middle scores"), (1.0, "the rest"))
@@ -196,20 +196,29 @@ class Audit:
         listed = self._listed(county, sample["household_id"].to_numpy(), np.where(confirmed, fell, -1))
         stratum = sample["stratum"].to_numpy(np.int64)
         answers = Answers(stratum, met, found, checked, confirmed, listed)
-        self._keep(sample, answers, fell)
+        self._keep(sample, answers, fell, AsOf(month_of(county.ledger.known_span()[1])))
         return estimated(answers, self.strata)
 
-    def _keep(self, sample: pd.DataFrame, answers: Answers, fell: Ints) -> None:
-        """Keeps who was met, and the finds: models learn from them how probably a fall is seen (`fpml.seen`)."""
+    def _keep(self, sample: pd.DataFrame, answers: Answers, fell: Ints, now: AsOf) -> None:
+        """Keeps what everybody who was met had said: models learn from it how probably a fall is seen (`fpml.seen`).
+
+        An answer that was kept before is known since then, and another one from now on.
+        """
+        size = np.array([s.households for s in self.strata])[answers.stratum]
+        found = answers.found & answers.confirmed
         visited = AsOf.parse(str(self._about["as_of"])).month + 1 + sample["month"].to_numpy(np.int64)
-        told = pd.DataFrame({"household_id": sample["household_id"], "visited": visited})
-        weight = weights(self.strata, answers)[answers.stratum]
-        finds = told.assign(fell=fell, weight=weight, listed=answers.listed)[answers.found & answers.confirmed]
-        for name, rows in ((MET, told[answers.answered]), (FINDS, finds)):
-            half = self.folder / f".part-{name}"
-            rows.to_parquet(half, index=False)
-            _for_its_owner(half)
-            half.replace(self.folder / name)
+        told = pd.DataFrame({
+            "household_id": sample["household_id"], "stratum": answers.stratum, "size": size, "visited": visited,
+            "found": found, "fell": np.where(found, fell, -1), "listed": answers.listed, "known": now.month,
+        })[answers.answered]  # fmt: skip
+        path, half = self.folder / ANSWERS, self.folder / f".part-{ANSWERS}"
+        if path.is_file():
+            same = ["household_id", "found", "fell", "listed"]
+            before = told[same].merge(pd.read_parquet(path)[[*same, "known"]], on=same, how="left")["known"]
+            told["known"] = np.fmin(before.to_numpy(), now.month).astype(np.int64)
+        half.touch(mode=stat.S_IRUSR | stat.S_IWUSR)
+        told.to_parquet(half, index=False)
+        half.replace(path)
 
     def _listed(self, county: County, households: np.ndarray, fell: Ints) -> Bools:
         """Who stood on a list of the twelve months before the month in which it fell."""

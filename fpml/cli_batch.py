@@ -74,6 +74,8 @@ def month(a: argparse.Namespace, county: County, screen: Screen, say: Say, tell_
     if done.later:
         later = f"Published before it, and not knowing of it: {', '.join(done.later)}. Publish these again."
         print(later, file=sys.stderr)
+    if done.logged is False:
+        print("MLflow: the month's alarms could not be logged; the list stands.", file=sys.stderr)
     if a.json:
         refused = [r for r in done.receipts if r.refused]
         _line({"done": True, **_told(done, county)})
@@ -110,6 +112,7 @@ def _told(done: Published, county: County) -> dict[str, object]:
         "about": dict(done.edition.about),
         "later": done.later,
         "alarms": [x.as_json(county.catalogue.watching) for x in done.alarms],
+        "logged": done.logged,
         "receipts": [asdict(r) for r in done.receipts],
         "review": [str(p) for p in done.review],
     }

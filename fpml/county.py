@@ -425,6 +425,7 @@ class County:
                 "rows": fitted.learnt.rows,
                 "positive_labels": fitted.learnt.positive_labels,
                 "households": fitted.learnt.households,
+                **({"falls_weighted_from": fitted.learnt.effective} if fitted.learnt.effective else {}),
                 **{f"calibration_slope_{h}m": c.slope for h, c in fitted.calibrations.items()},
             },
         )

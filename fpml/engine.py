@@ -107,7 +107,7 @@ class Spark:
     `master`: `local[2]`, `spark://HOST:7077`, `sc://HOST:15002` (Spark Connect). Spark starts with the first run.
     """
 
-    master: str = "local[*]"
+    master: str = field(default="local[*]", repr=False)
     _session: Any = field(default=None, repr=False)
 
     def run(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
@@ -182,7 +182,7 @@ def _failing(master: str) -> Iterator[None]:
         if "No module named 'fpml'" in str(e):
             problem = "the executors' Python has no fpml"
             remedy = "Install fpml there, or set PYSPARK_PYTHON to a Python that has it."
-        raise InputError(f"spark {master}", problem, remedy) from None
+        raise InputError(f"spark {_said(master)}", problem, remedy) from None
 
 
 def _session(master: str) -> Any:
@@ -210,8 +210,13 @@ def _session(master: str) -> Any:
         raise UsageError("--engine spark", problem, "Run `pip install 'pyspark[connect]'`.") from None
     except Exception as e:
         problem = f"Spark could not be started, or does not answer ({type(e).__name__})"
-        raise InputError(f"spark {master}", problem, "It needs Java 17 here, and a master there.") from None
+        raise InputError(f"spark {_said(master)}", problem, "It needs Java 17 here, and a master there.") from None
     return session
+
+
+def _said(master: str) -> str:
+    """A master's address without what follows it: that may hold a token."""
+    return master.partition(";")[0]
 
 
 def _java() -> str | None:

@@ -40,7 +40,8 @@ class Published:
 
     `new`: whether this run published it; else nothing had changed since. `changed`: what was not the same as when the
     edition before it was published. `later`: months published before, whose lists could not know of this one: they may
-    name the same households. `review`: the pages written, if any.
+    name the same households. `review`: the pages written, if any. `logged`: whether the alarms are in MLflow too; None
+    where nothing was to be logged.
     """
 
     receipts: list[Receipt]
@@ -50,6 +51,7 @@ class Published:
     later: tuple[str, ...]
     review: tuple[Path, ...] = ()
     alarms: tuple[Alarm, ...] = ()
+    logged: bool | None = None
 
     @property
     def folder(self) -> Path:
@@ -94,12 +96,12 @@ def run(
         edition = before if before and not changed else _publish(pinned, month, by_month, told)
         new = edition != before
         _recorded(here, edition)
-        alarms = _watched(here, month) if new or receipts else ()
+        alarms, logged = _watched(here, month) if new or receipts else ((), None)
         pages = _reviewed(here, month, told) if with_review else ()
         if len(told.done) == len(told.names):
             told.keep()
     after = tuple(lists.published_after(space.lists, month))
-    return Published(receipts, edition, new, changed if new else (), after, pages, alarms)
+    return Published(receipts, edition, new, changed if new else (), after, pages, alarms, logged)
 
 
 def _clock(county: County, today: date) -> None:
@@ -219,11 +221,10 @@ def _recorded(county: County, edition: Edition) -> None:
     record.add("published", edition=name, **told)
 
 
-def _watched(county: County, month: AsOf) -> tuple[Alarm, ...]:
-    """The month's alarms, logged in MLflow too."""
+def _watched(county: County, month: AsOf) -> tuple[tuple[Alarm, ...], bool | None]:
+    """The month's alarms, and whether they are logged in MLflow too."""
     found = county.watch.alarms(month)
-    county.watch.log(month, found)
-    return tuple(found)
+    return tuple(found), county.watch.log(month, found)
 
 
 def _reviewed(county: County, month: AsOf, stages: Stages) -> tuple[Path, ...]:

@@ -89,8 +89,9 @@ class Rolling:
         space, catalogue = self.lookback.workspace, self.lookback.catalogue
         learning: dict[str, LearningRows] = {}
         parts = [FORM, self.lookback.ledger.content, catalogue.fingerprint, [*map(str, origins)], REFIT]
-        told = seen(space, self.lookback.ledger, origins[-1])
-        parts += [told.digest] if told else []
+        if any(d.audited for d in self.definitions.values()):
+            told = (seen(space, self.lookback.ledger, o) for o in origins)
+            parts += [[t.digest if t else "" for t in told]]
         parts += [{k: d.model_dump_json() for k, d in self.definitions.items()}]
         digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
         folder = space.cache / f"backtest-{digest}"

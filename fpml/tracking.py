@@ -50,10 +50,11 @@ def logged(
 ) -> bool:
     """Whether figures could be logged: where they are told elsewhere too, a database that refuses stops nothing."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         log_figures(settings, name=name, params=params, metrics=metrics)
-    except (OSError, MlflowException):
+    except (OSError, MlflowException, SQLAlchemyError):
         return False
     return True
 

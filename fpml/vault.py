@@ -160,7 +160,7 @@ def _made(folder: Path) -> None:
 
 def _write(entries: pa.Table, path: Path) -> None:
     """Writes a file that its owner alone may read, in one step."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
+    half = path.with_name(f"{path.name}.half")  # one run at a time takes deliveries in; a killed one's is dropped
     half.unlink(missing_ok=True)
     how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with open(os.open(half, how, stat.S_IRUSR | stat.S_IWUSR), "wb") as f:

@@ -94,19 +94,18 @@ class Watch:
             "audit": {str(AsOf(m)): r for m, r in sorted(audits.items())[-1:]},
         }
 
-    def log(self, month: AsOf, found: list[Alarm]) -> bool:
-        """Logs a month's counts and alarms in MLflow; whether it did.
+    def log(self, month: AsOf, found: list[Alarm]) -> bool | None:
+        """Logs a month's counts and alarms in MLflow; whether it could, and None where there is nothing to log into.
 
-        A county's tracking database is made when its first model is trained: before that nothing is logged. The list
-        stands whatever MLflow says.
+        A county's tracking database is made when its first model is trained. The list stands whatever MLflow says.
         """
         try:
             settings = self.workspace.tracking()
-        except InputError:
+        except (InputError, OSError):
             return False
         database = Path(settings[0].removeprefix("sqlite:///"))
         if not database.is_file():
-            return False
+            return None
         monitors = Counter(a.monitor for a in found)
         figures = {f"alarms_{name}": float(monitors[name]) for name in self.catalogue.watching.monitors}
         told = health.snapshots(self.workspace.health, month).get(month.month)

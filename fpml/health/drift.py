@@ -42,12 +42,15 @@ def scores(kept: Snapshots, catalogue: Catalogue, month: AsOf) -> Iterator[Alarm
 
 
 def inputs(kept: Snapshots, catalogue: Catalogue, month: AsOf) -> Iterator[Alarm]:
-    """Indicators and rules that concern far more, or far fewer, households than at any list of the year before."""
+    """Indicators and rules that concern far more, or far fewer, households than at any list of the year before.
+
+    Nothing is said before there is a list of each of its months: much is paid, sown and told once a year.
+    """
     now, limit = kept.get(month.month), catalogue.watching.inputs
     before = {
         m: s for m, s in kept.items() if month.month - YEAR <= m < month.month and now and s.meaning == now.meaning
     }
-    if not now or len(before) < ENOUGH:
+    if not now or len(before) < YEAR:
         return
     for name, share in now.shares.items():
         usual = [round(s.shares[name] * s.households) for s in before.values() if name in s.shares]
@@ -62,7 +65,7 @@ def inputs(kept: Snapshots, catalogue: Catalogue, month: AsOf) -> Iterator[Alarm
 
 
 def _beyond(now: int, before: list[int], of: Words, month: AsOf, times: float, errors: float) -> Iterator[Alarm]:
-    usual = outside(now, before, times=times, errors=errors) if len(before) >= ENOUGH else None
+    usual = outside(now, before, times=times, errors=errors) if len(before) == YEAR else None
     if usual is not None:
         yield Alarm("inputs", str(month), of, {"households": f"{now:,}", "usual": f"{usual:,}"})
 

@@ -112,8 +112,11 @@ def volumes(came: Told, catalogue: Catalogue, month: AsOf, *, owing: frozenset[s
 def outside(now: int, before: list[int], *, times: float, errors: float) -> int | None:
     """The least or the most of the months before, where so many times as many or as few came; None where not.
 
-    Beyond what chance gives too: in square roots a count varies by a half.
+    Of what has come steadily alone, by the same measure: harvests, floods and losses come when they come. Beyond what
+    chance gives too: in square roots a count varies by a half.
     """
+    if not 0 < max(before) <= times * min(before):
+        return None
     for usual, much in ((max(before), now >= times * max(before)), (min(before), times * now <= min(before))):
         if much and abs(math.sqrt(now) - math.sqrt(usual)) * 2 >= errors * math.sqrt(2):
             return usual

@@ -66,7 +66,7 @@ def rank(
 
     `apart`: who is not listed now whatever is known of them (in monitoring, or left in peace); they take no visit.
     `spare`: whom the model does not add, and lines list all the same. `lots`: how many of the visits that the lines
-    leave over go by lot to those next below the cut, and not to the highest scores.
+    leave over (half of them at most) go by lot to those next below the cut, and not to the highest scores.
 
     `lines`: who is listed whatever the score, by line: `rule` (departments' rules), declared, walked. Those already
     below the line come first, then falling score; among equals the order of the rows (households ascending) decides.
@@ -81,7 +81,8 @@ def rank(
     own = np.zeros(score.size, bool)
     own[best[:visits]] = True
     others, room = best[~hit[best]], max(0, visits - number_of_hits)
-    cut = max(0, room - lots.most) if lots else room
+    # The highest scores keep half of what the lines leave over, at the least.
+    cut = room - min(lots.most, room // 2) if lots else room
     drawn, among = _by_lot(others[cut:], room - cut, lots)
     # A village's floor takes nobody who was in the draw: the chance of these stays what it is said to be.
     added, floors = _added(np.delete(others, np.s_[cut : cut + among]), hit, cut, places)

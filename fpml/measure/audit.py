@@ -316,12 +316,6 @@ class _Finds:
         return float((self.weight * self.unlisted).sum()), float((self.weight**2 * self.unlisted).sum())
 
 
-def weights(strata: Sequence[Stratum], answers: Answers) -> Floats:
-    """For each stratum how many of its households one who was met speaks for."""
-    met = np.bincount(answers.stratum[answers.answered], minlength=len(strata)).astype(float)
-    return _weights(strata, met)
-
-
 def _weights(strata: Sequence[Stratum], met: Floats) -> Floats:
     """Households that one who was met speaks for; a stratum of whom nobody was met is spoken for as the others are."""
     size = np.array([s.households for s in strata], float)

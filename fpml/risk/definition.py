@@ -81,6 +81,9 @@ def load_definition(path: Path, catalogue: Catalogue) -> ModelDefinition:
         if name not in definition.features(catalogue):
             remedy = did_you_mean(name, definition.features(catalogue))
             raise PolicyError([Fault(where + "linear.bent", f"`{name}` is no feature of the model", remedy)])
+    if definition.linear and definition.audited:
+        problem = "the regression beside the trees does not weight falls"
+        raise PolicyError([Fault(where + "audited", problem, "Leave one of the two out.")])
     if not definition.features(catalogue):
         raise PolicyError([Fault(where + "leave_out", "no feature is left", "Leave fewer out.")])
     return definition

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ FLOOR, CEILING = 0.1, 2.0
 BESIDE = 5.0
 # A household had stood on a list where it did within so many months before: as for `found` (measurement).
 MONTHS_LISTED = 12
+NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -48,28 +50,29 @@ class Finds:
 class Seen:
     """Entries in the register for each fall, of households that a list had before and of the others.
 
-    `lists`: the households of each month's list.
+    `lists`: the households of each month's list; `met`: whom an audit met, and in which month: seen from then on.
     """
 
     listed: float
     unlisted: float
     finds: int
     lists: Mapping[int, pa.Array] = field(default_factory=dict, repr=False)
+    met: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, finds: Finds, lists: Mapping[int, pa.Array]) -> "Seen | None":
+    def of(cls, finds: Finds, lists: Mapping[int, pa.Array], met: Mapping[str, int] = NOBODY) -> "Seen | None":
         """As finds tell; None where there are too few of them to tell."""
         if finds.weight.size < LEAST:
             return None
         whole = sum(finds.entered) / float(finds.weight.sum())
         pairs = zip((finds.listed, ~finds.listed), finds.entered, strict=True)
         listed, unlisted = (_share(finds.weight[of], entered, whole) for of, entered in pairs)
-        return cls(listed, unlisted, finds.weight.size, lists)
+        return cls(listed, unlisted, finds.weight.size, lists, met)
 
     @cached_property
     def digest(self) -> str:
         """Sixteen hex digits of everything that decides a chance."""
-        told = hashlib.sha256(repr((self.listed, self.unlisted)).encode())
+        told = hashlib.sha256(repr((self.listed, self.unlisted, sorted(self.met.items()))).encode())
         for month, names in sorted(self.lists.items()):
             told.update(f"{month}:{','.join(sorted(names.to_pylist()))}".encode())
         return told.hexdigest()[:16]
@@ -79,10 +82,11 @@ class Seen:
         household, end = rows["household_id"].cast(pa.string()), as_of_months(rows) + horizon
         had = np.zeros(rows.num_rows, bool)
         for month, names in self.lists.items():
-            when = (month > end - MONTHS_LISTED) & (month <= end)
+            when = (month >= end - MONTHS_LISTED) & (month < end)
             if when.any():
                 had |= when & _among(household, names)
-        return np.where(had, self.listed, self.unlisted)
+        visited = household.to_pandas().map(self.met) if self.met else np.full(rows.num_rows, np.nan)
+        return np.where(visited <= end, 1.0, np.where(had, self.listed, self.unlisted))
 
 
 def _share(weight: Floats, entered: float, whole: float) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fpml
-from fpml import health
+from fpml import health, tracking
 from fpml.catalogue import Calibration, Catalogue, Precision, load
 from fpml.dates import AsOf
 from fpml.health import Came, Snapshot, astray, calibration_delay, halved, outside, shifted, spread
@@ -177,8 +177,9 @@ def test_what_a_missing_department_has_not_told_is_not_told_twice(desk: Any) -> 
     assert list(health.volumes(came, desk.catalogue, last, owing=owing)) == []
 
 
-def test_a_season_that_comes_each_year_is_no_news() -> None:
+def test_what_comes_when_it_comes_is_no_news() -> None:
     assert outside(300, [20] * 11 + [280], times=3, errors=6) is None
+    assert outside(1_000, [20] * 11 + [280], times=3, errors=6) is None
     assert outside(300, [20] * 12, times=3, errors=6) == 20
     assert outside(2, [0] * 12, times=3, errors=6) is None
 
@@ -339,6 +340,12 @@ def test_a_countys_own_file_may_say_less(policy: Path, catalogue: Catalogue) -> 
     assert own.refused.at_least == 0.2
     assert own.monitors == catalogue.watching.monitors
     assert own.level == catalogue.watching.level
+
+
+def test_a_tracking_database_that_is_damaged_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("no database " * 100, encoding="utf-8")
+    settings = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path.as_uri(), "county"
+    assert tracking.logged(settings, name="health", params={}, metrics={"alarms": 1.0}) is False
 
 
 def test_every_alarm_says_what_to_do_in_both_languages(catalogue: Catalogue) -> None:

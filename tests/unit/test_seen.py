@@ -12,10 +12,11 @@ from scipy.special import expit
 
 import fpml
 from fpml.dates import AsOf
+from fpml.errors import InputError
 from fpml.risk import Finds, ModelDefinition, RiskModel, Seen, fit, sampled, with_features
 from fpml.risk.definition import Trees
 from fpml.risk.seen import CEILING, FLOOR
-from fpml.seen import FINDS, MET, seen
+from fpml.seen import ANSWERS, seen
 from tests.unit.test_learning import FEATURE, FIRST, HOUSEHOLDS, THEN, world  # noqa: F401
 
 ALIKE = np.ones(40)
@@ -50,9 +51,12 @@ def test_no_entry_stands_for_more_than_ten_falls_and_few_finds_tell_none() -> No
 def test_a_list_counts_for_twelve_months() -> None:
     month = AsOf.parse("2023-01").month
     told = Seen(0.8, 0.3, 20, {month: pa.array(["a"])})
-    asked = rows(("a", "2022-12"), ("a", "2022-11"), ("a", "2023-06"), ("a", "2023-12"), ("b", "2023-06"))
-    # Horizon 1: the list of January is behind falls of January to December.
-    assert told.chance(asked, 1).tolist() == [0.8, 0.3, 0.8, 0.3, 0.3]
+    asked = rows(
+        ("a", "2023-01"), ("a", "2022-12"), ("a", "2023-06"), ("a", "2023-12"), ("a", "2024-01"), ("b", "2023-06")
+    )
+    # Horizon 1: the list of January is behind falls of February to January.
+    assert told.chance(asked, 1).tolist() == [0.8, 0.3, 0.8, 0.8, 0.3, 0.3]
+    assert replace(told, met={"a": month + 5}).chance(asked, 1).tolist() == [0.8, 0.3, 1.0, 1.0, 1.0, 0.3]
     assert told.digest != replace(told, lists={month: pa.array(["b"])}).digest
 
 
@@ -64,7 +68,7 @@ def test_weights_give_back_the_falls_that_nobody_saw(world) -> None:  # type: ig
     income = np.concatenate([np.full(HOUSEHOLDS, 2.0), np.where(known, 0.5, 2.0)])
     told = table.set_column(table.column_names.index("income"), "income", pa.array(income))
     names = table["household_id"].slice(0, HOUSEHOLDS).combine_chunks()
-    lists = {FIRST.month: names.filter(pa.array(had))}
+    lists = {FIRST.month: names.filter(pa.array(had))}  # falls are of the month after
     everyone = Seen(0.9, 0.4, 500, lists)
 
     def model(audited: bool) -> RiskModel:
@@ -88,34 +92,63 @@ def test_weights_give_back_the_falls_that_nobody_saw(world) -> None:  # type: ig
     assert alike.learnt.seen is None
 
 
-def audit_told(county: fpml.County, month: str, visited: AsOf, finds: int) -> None:
-    """An audit's answers: so many finds, who fell two months before, the first third of them on lists."""
-    folder = county.workspace.audits / month
+def audit_told(county: fpml.County, month: str, *, known: AsOf, finds: int) -> None:
+    """An audit's answers: half met in the first month after, half in the third; so many found, who fell a month after
+    the as-of; the first third of the finds on lists."""
+    folder, as_of = county.workspace.audits / month, AsOf.parse(month).month
     folder.mkdir(parents=True)
-    names = county.at(month)["household_id"].to_pylist()[:finds]
-    met = pd.DataFrame({"household_id": names, "visited": visited.month})
-    met.to_parquet(folder / MET)
-    listed = np.arange(finds) < finds // 3
-    met.assign(fell=visited.month - 2, weight=4.0, listed=listed).to_parquet(folder / FINDS)
+    names = county.at(month)["household_id"].to_pylist()[:80]
+    at = np.arange(80)
+    visited = np.where(at % 2, as_of + 3, as_of + 1)
+    found = at < finds
+    told = pd.DataFrame({"household_id": names, "stratum": 0, "size": 320, "visited": visited, "known": known.month,
+                         "found": found, "fell": np.where(found, as_of + 1, -1),
+                         "listed": found & (at < finds // 3)})  # fmt: skip
+    told.to_parquet(folder / ANSWERS)
 
 
-def test_an_audit_tells_nothing_before_it_was_answered(trained: fpml.County, tmp_path: Path) -> None:
+def test_an_audit_tells_what_plain_loops_count_and_nothing_before_it_was_answered(
+    trained: fpml.County, tmp_path: Path
+) -> None:
     county = fpml.open(shutil.copytree(trained.workspace.root, tmp_path / "county"))
     last = county.as_ofs()[-1]
+    month = last.shift(-5)
     assert seen(county.workspace, county.ledger, last) is None
-    audit_told(county, str(last.shift(-3)), last.shift(-1), 30)
+    audit_told(county, str(month), known=last.shift(-1), finds=30)
+    # All were met three months after the as-of, and it was known the month before the last.
     assert seen(county.workspace, county.ledger, last.shift(-2)) is None
     told = seen(county.workspace, county.ledger, last)
     assert told is not None
     assert told.finds == 30
-    met = set(county.at(last.shift(-3))["household_id"].to_pylist()[:30])
-    entered = 0
+    answers = pd.read_parquet(county.workspace.audits / str(month) / ANSWERS).set_index("household_id")
+    entered = 0.0
     for r in county.ledger.standing(last.date, "monitored").to_pylist():
-        month = 12 * r["event_date"].year + r["event_date"].month - 1
-        later = r["household_id"] in met and month >= last.month - 1
-        entered += last.month - 13 < month <= last.month - 1 and not later
+        when = 12 * r["event_date"].year + r["event_date"].month - 1
+        own = answers["visited"].get(r["household_id"])
+        if month.month < when <= month.month + 3 and not (own is not None and when >= own):
+            entered += (answers["visited"] >= when).mean()
     assert entered
-    # No list had been published: all entries are of households that none had.
+    # No list had been published: all entries are of households that none had. Each met speaks for four.
     whole = entered / 120
     assert told.unlisted == pytest.approx(np.clip((20 * entered / 80 + 5 * whole) / 25, FLOOR, CEILING))
     assert told.listed == pytest.approx(np.clip(5 * whole / 15, FLOOR, CEILING))
+    assert told.chance(rows((str(answers.index[0]), str(last))), 1).tolist() == [1.0]
+
+
+def test_a_new_audit_with_few_finds_does_not_silence_the_one_before(trained: fpml.County, tmp_path: Path) -> None:
+    county = fpml.open(shutil.copytree(trained.workspace.root, tmp_path / "county"))
+    last = county.as_ofs()[-1]
+    audit_told(county, str(last.shift(-5)), known=last, finds=30)
+    audit_told(county, str(last.shift(-4)), known=last, finds=3)
+    told = seen(county.workspace, county.ledger, last)
+    assert told is not None
+    assert told.finds == 30
+
+
+def test_answers_that_cannot_be_read_are_said(trained: fpml.County, tmp_path: Path) -> None:
+    county = fpml.open(shutil.copytree(trained.workspace.root, tmp_path / "county"))
+    folder = county.workspace.audits / "2023-01"
+    folder.mkdir(parents=True)
+    (folder / ANSWERS).write_bytes(b"PAR1 no longer")
+    with pytest.raises(InputError, match=r"audit 2023-01.*damaged"):
+        seen(county.workspace, county.ledger, county.as_ofs()[-1])
