@@ -28,8 +28,8 @@ BACK = 48
 def seen(space: Workspace, ledger: Ledger, origin: AsOf) -> Seen | None:
     """Entries in the register for each fall, by the last audit that had told of enough by the origin; None: by none.
 
-    Falls are those after the audit's as-of, up to each visit: whom it asks were at risk then, and who was in the register
-    before is not among them. Each month's entries count by the share of visits that could have found a fall of it.
+    Falls are those after the audit's as-of, up to each visit: whom it asks were at risk then, and who was in the
+    register before is not among them. Each month's entries count by the share of visits that could have found its falls.
     """
     audits = sorted((p for p in space.audits.glob("[0-9]*") if (p / ANSWERS).is_file()), reverse=True)
     months = [origin.shift(-n) for n in range(BACK)] if audits else []
@@ -55,7 +55,7 @@ def _counted(told: pd.DataFrame, as_of: AsOf, ledger: Ledger, origin: AsOf, had:
 
 
 def _entered(ledger: Ledger, origin: AsOf, as_of: AsOf, told: pd.DataFrame) -> pd.DataFrame:
-    """Entries after the as-of, each with the `share` of visits in its month or later; what the audit led to left out."""
+    """Entries after the as-of, each with the `share` of visits in its month or later; the audit's own left out."""
     table = ledger.standing(origin.date, REGISTER).select(["household_id", "event_date"]).to_pandas()
     table["household_id"] = table["household_id"].astype(str)
     table["month"] = table["event_date"].to_numpy().astype("datetime64[M]").astype(int) + 1970 * 12

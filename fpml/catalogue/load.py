@@ -63,7 +63,8 @@ def load(folder: Path, defaults: Path) -> Catalogue:
     if faults:
         raise PolicyError(faults)
     visiting = with_defaults(visiting, parse(defaults / VISITS, Visiting))
-    watching = own.over(parse(defaults / HEALTH, Watching))
+    usual: Watching = parse(defaults / HEALTH, Watching)
+    watching = own.over(usual)
     listing = with_words(listing, parse(defaults / LISTS, Listing))
     if not (folder / LISTS).is_file():
         listing = listing.of(indicators)
@@ -73,7 +74,7 @@ def load(folder: Path, defaults: Path) -> Catalogue:
     faults.extend(visiting.faults(indicators))
     told = {*(i.cause for i in indicators.values()), *(r.cause for r in rules.values())}
     faults.extend(listing.faults(visiting.causes, told))
-    faults.extend(watching.faults())
+    faults.extend([*watching.faults(), *watching.strange_places(usual)])
     faults.extend(f for where, c in asked for f in table_faults(where, c, county))
     features = expand(indicators, derived, county, asked)
     ordered = features.ordered(county) if not features.faults else {}

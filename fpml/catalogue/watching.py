@@ -1,10 +1,12 @@
 """What is watched from month to month: policy/health.yaml."""
 
 from collections.abc import Iterator
+from string import Formatter
+from typing import get_args
 
 from pydantic import Field
 
-from fpml.catalogue.types import Name, Policy, Words
+from fpml.catalogue.types import Language, Name, Policy, Words
 from fpml.errors import Fault
 
 MONITORS = (
@@ -90,6 +92,20 @@ class Watching(Policy):
         for name in sorted({*MONITORS} ^ {*self.monitors}):
             problem = "missing" if name in MONITORS else "no such monitor"
             yield Fault(f"health.yaml @ monitors.{name}", problem, f"There are: {', '.join(MONITORS)}.")
+
+    def strange_places(self, default: "Watching") -> Iterator[Fault]:
+        """Places in sentences that nothing fills: those that the default profile's sentence does not have."""
+        for name in sorted({*self.monitors} & {*default.monitors}):
+            own, known = _places(self.monitors[name]), _places(default.monitors[name])
+            for place in sorted(own - known):
+                remedy = f"There are: {', '.join('{' + p + '}' for p in sorted(known))}."
+                yield Fault(f"health.yaml @ monitors.{name}", f"nothing fills `{{{place}}}`", remedy)
+
+
+def _places(monitor: Monitor) -> set[str]:
+    words = (monitor.says, monitor.also) if monitor.also else (monitor.says,)
+    texts = [w.said(lang) for w in words for lang in get_args(Language)]
+    return {"month", "source", "indicator"} | {f for t in texts for _, f, _, _ in Formatter().parse(t) if f is not None}
 
 
 class OwnWatching(Policy):

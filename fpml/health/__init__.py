@@ -23,7 +23,7 @@ from fpml.health.outcomes import (
     calibration_delay,
     delay,
     foreseen,
-    halved,
+    halvings,
     precision,
     recall,
 )
@@ -68,7 +68,7 @@ def alarms(seen: Seen, catalogue: Catalogue, *months: AsOf) -> list[Alarm]:
 
 __all__ = [
     "Alarm", "Came", "Change", "Seen", "Snapshot", "Told", "alarms", "astray", "audited", "calibration",
-    "calibration_delay", "came", "changes", "damaged", "delay", "expected", "foreseen", "halved",
+    "calibration_delay", "came", "changes", "damaged", "delay", "expected", "foreseen", "halvings",
     "inputs", "levels", "missing", "of_list", "outlook", "outside", "precision", "recall", "scores", "shifted",
     "snapshots", "spread", "threshold", "told", "volumes",
 ]  # fmt: skip

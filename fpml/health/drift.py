@@ -94,7 +94,9 @@ def expected(kept: Snapshots, catalogue: Catalogue, month: AsOf) -> Iterator[Ala
     )
     share = now.expected / now.scored
     if share * catalogue.watching.expected.times <= usual:
-        yield Alarm("expected", str(month), LIST, {"share": f"{share:.1%}", "usual": f"{usual:.1%}"})
+        months = min(catalogue.county.ranking(name) for name in catalogue.county.outcomes)
+        facts = {"share": f"{share:.1%}", "usual": f"{usual:.1%}", "months": str(months)}
+        yield Alarm("expected", str(month), LIST, facts)
 
 
 def _by_the_same(kept: Snapshots, month: AsOf) -> dict[int, Snapshot]:

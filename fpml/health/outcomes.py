@@ -27,39 +27,43 @@ VISITS, CHANCES, AUDIT = Words(zh="入户核实", en="visits"), Words(zh="概率
 
 
 def precision(ledger: Ledger, catalogue: Catalogue, month: AsOf) -> Iterator[Alarm]:
-    """Whether visits up to the month confirm far fewer risks than the first ones did: by a CUSUM, see `halved`."""
+    """Whether visits up to the month confirm far fewer risks than the first ones did: by a CUSUM, see `halvings`."""
     if VERIFIED not in catalogue.indicators:
         return
     told = ledger.standing(month.date, VERIFIED).select(["known_date", "event_date", "fact", "value"]).to_pandas()
     told = told.sort_values(["known_date", "event_date", "fact"])
     rule, confirmed = catalogue.watching.precision, (told["value"] == CONFIRMED).to_numpy()
-    found = halved(confirmed, rule)
-    if found is None:
-        return
-    reached: date = told["known_date"].iloc[found]
-    if AsOf(month.month - 1).date < reached <= month.date:
+    reached: list[date] = [told["known_date"].iloc[at] for at in halvings(confirmed, rule)]
+    if any(AsOf(month.month - 1).date < day <= month.date for day in reached):
         _, usual = _learnt(confirmed, rule)
         yield Alarm(
             "precision", str(month), VISITS, {"expected": f"{usual:.0%}", "delay": f"{delay(usual, rule):,.0f}"}
         )
 
 
-def halved(confirmed: Bools, rule: Precision) -> int | None:
-    """The visit, by its place, at which it is clear that the share confirmed has halved; None where it is not.
+def halvings(confirmed: Bools, rule: Precision) -> list[int]:
+    """The visits, by their place, at which it is clear that the share confirmed has halved; each time begun anew.
 
     A CUSUM of the log-likelihood ratio of half the share against the share of the first visits, up to the one that
     confirmed the `learn`th risk. The mean run to a false alarm holds where that share is exact.
     """
     begun, usual = _learnt(confirmed, rule)
     if not 0 < usual < 1:
-        return None
+        return []
     hit, miss = math.log(0.5), math.log((1 - usual / 2) / (1 - usual))
-    total, limit = 0.0, math.log(rule.false_alarm_in)
-    for at in range(begun, confirmed.size):
-        total = max(0.0, total + (hit if confirmed[at] else miss))
+    steps = np.where(confirmed[begun:], hit, miss).tolist()
+    return [begun + at for _, at in _crossings(steps, math.log(rule.false_alarm_in))]
+
+
+def _crossings(steps: Sequence[float], limit: float) -> Iterator[tuple[int, int]]:
+    """Since which step, and at which, a CUSUM reaches its limit; each time it begins anew."""
+    total, since = 0.0, 0
+    for at, step in enumerate(steps):
+        total += step
         if total >= limit:
-            return at
-    return None
+            yield since, at
+        if total <= 0 or total >= limit:
+            total, since = 0.0, at + 1
 
 
 def _learnt(confirmed: Bools, rule: Precision) -> tuple[int, float]:
@@ -107,9 +111,9 @@ def calibration(snapshots: Mapping[int, Snapshot], catalogue: Catalogue, month: 
     rule = catalogue.watching.calibration
     told = [c for c in foreseen(snapshots) if c.month <= month.month]
     for monitor, times in (("overestimates", 1 / rule.times), ("underestimates", rule.times)):
-        found = astray(told, times, rule)
-        if found is not None and told[found[1]].month == month.month:
-            since, until = found
+        for since, until in astray(told, times, rule):
+            if told[until].month != month.month:
+                continue
             these = told[since : until + 1]
             expected, came = sum(c.foreseen for c in these), sum(c.came for c in these)
             facts = {
@@ -119,19 +123,13 @@ def calibration(snapshots: Mapping[int, Snapshot], catalogue: Catalogue, month: 
             yield Alarm(monitor, str(month), CHANCES, facts)
 
 
-def astray(told: Sequence[Came], times: float, rule: Calibration) -> tuple[int, int] | None:
-    """The months, by place, since when and at which it is clear that so many times as many came; None where not.
+def astray(told: Sequence[Came], times: float, rule: Calibration) -> list[tuple[int, int]]:
+    """The months, by place, since when and at which it is clear that so many times as many came; each time begun anew.
 
     Entries come in rounds: they are taken to vary `dispersion` times as much as by chance alone (quasi-Poisson).
     """
-    total, since, limit = 0.0, 0, math.log(rule.false_alarm_in)
-    for at, c in enumerate(told):
-        total += (c.came * math.log(times) - (times - 1) * c.foreseen) / rule.dispersion
-        if total <= 0:
-            total, since = 0.0, at + 1
-        if total >= limit:
-            return since, at
-    return None
+    steps = [(c.came * math.log(times) - (times - 1) * c.foreseen) / rule.dispersion for c in told]
+    return list(_crossings(steps, math.log(rule.false_alarm_in)))
 
 
 def calibration_delay(foreseen: float, times: float, rule: Calibration) -> float:
@@ -146,8 +144,11 @@ def calibration_delay(foreseen: float, times: float, rule: Calibration) -> float
 
 
 def recall(reports: Path, catalogue: Catalogue, month: AsOf) -> Iterator[Alarm]:
-    """Whether the audit of the month says that lists find too few: where its whole interval lies below the limit."""
-    told = audited(reports).get(month.month)
+    """Whether the last audit says that lists find too few: where its whole interval lies below the limit.
+
+    Its visits take a year, and it stands for a year more.
+    """
+    told = next((r for m, r in sorted(audited(reports).items(), reverse=True) if 0 <= month.month - m <= 24), None)
     least = catalogue.watching.recall.at_least
     if told and told["high"] < least:
         facts = {k: f"{told[k]:.0%}" for k in ("estimate", "low", "high")}

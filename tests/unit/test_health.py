@@ -14,7 +14,7 @@ import fpml
 from fpml import health, tracking
 from fpml.catalogue import Calibration, Catalogue, Precision, load
 from fpml.dates import AsOf
-from fpml.health import Came, Snapshot, astray, calibration_delay, halved, outside, shifted, spread
+from fpml.health import Came, Snapshot, astray, calibration_delay, halvings, outside, shifted, spread
 from fpml.intake import Receipt
 from fpml.intake.expected import expected
 from fpml.rules import hits
@@ -108,9 +108,9 @@ def test_a_precision_that_halves_is_told_after_the_delay_that_is_stated() -> Non
     rng, stated = np.random.default_rng(3), health.delay(0.2, RULE)
     delays = []
     for _ in range(100):
-        found = halved(np.concatenate([visits(rng, 0.2, 24), visits(rng, 0.1, 24)]), RULE)
-        assert found is not None
-        delays.append(found - 24 * 300)
+        found = halvings(np.concatenate([visits(rng, 0.2, 24), visits(rng, 0.1, 24)]), RULE)
+        assert found
+        delays.append(found[0] - 24 * 300)
     late = [d for d in delays if d >= 0]
     assert len(late) >= 90
     assert np.median(late) == pytest.approx(stated, rel=0.35)
@@ -120,7 +120,7 @@ def test_quiet_counties_seldom_accuse_their_visits() -> None:
     """60 counties of three years, 300 visits a month, a twentieth to two fifths of them confirmed: 5 % at most."""
     rng = np.random.default_rng(4)
     shares = rng.uniform(0.05, 0.4, 60)
-    assert sum(halved(visits(rng, s, 36), RULE) is not None for s in shares) <= 3
+    assert sum(bool(halvings(visits(rng, s, 36), RULE)) for s in shares) <= 3
 
 
 def test_visits_that_confirm_less_are_told_in_the_month_in_which_it_became_clear(desk: Any) -> None:
@@ -302,7 +302,7 @@ def test_chances_that_go_astray_are_told_after_the_delay_that_is_stated(times: f
     rng, stated = np.random.default_rng(7), calibration_delay(12, times, CALIBRATION)
     found = [astray(entries(rng, 12, times, 60), times, CALIBRATION) for _ in range(200)]
     assert all(found)
-    assert np.mean([f[1] + 1 for f in found if f]) == pytest.approx(stated, rel=0.35)
+    assert np.mean([f[0][1] + 1 for f in found]) == pytest.approx(stated, rel=0.35)
 
 
 def test_chances_of_quiet_counties_are_seldom_accused() -> None:
@@ -310,6 +310,15 @@ def test_chances_of_quiet_counties_are_seldom_accused() -> None:
     rng = np.random.default_rng(8)
     told = [entries(rng, rng.uniform(1, 30), rng.uniform(0.8, 1.2), 36) for _ in range(60)]
     assert sum(any(astray(t, times, CALIBRATION) for times in (0.5, 2.0)) for t in told) <= 3
+
+
+def test_what_goes_astray_again_is_told_again() -> None:
+    quiet, wild = [Came(0, 12, 12)] * 24, [Came(0, 12, 40)] * 3
+    assert len({until for _, until in astray([*wild, *quiet, *wild], 2.0, CALIBRATION) if until > 20}) >= 1
+    again = np.concatenate(
+        [np.tile([True, False], 300), np.zeros(80, bool), np.tile([True, False], 300), np.zeros(80, bool)]
+    )
+    assert len(halvings(again, RULE)) >= 2
 
 
 def test_entries_are_held_against_what_the_month_before_foresaw(catalogue: Catalogue) -> None:
@@ -331,7 +340,10 @@ def test_an_audit_that_finds_too_many_missed_is_told(tmp_path: Path, catalogue: 
         told = {"recall": {"estimate": (low + high) / 2, "low": low, "high": high}}
         (tmp_path / f"audit-{LAST}.json").write_text(json.dumps(told), encoding="utf-8")
         assert len(list(health.recall(tmp_path, catalogue, month))) == alarms
-        assert list(health.recall(tmp_path, catalogue, month.shift(1))) == []
+        # Its visits take a year, and it stands for a year more.
+        assert len(list(health.recall(tmp_path, catalogue, month.shift(24)))) == alarms
+        assert not [*health.recall(tmp_path, catalogue, month.shift(25))]
+        assert not [*health.recall(tmp_path, catalogue, month.shift(-1))]
 
 
 def test_a_countys_own_file_may_say_less(policy: Path, catalogue: Catalogue) -> None:
@@ -352,3 +364,11 @@ def test_every_alarm_says_what_to_do_in_both_languages(catalogue: Catalogue) -> 
     for monitor in catalogue.watching.monitors.values():
         assert monitor.remedy.zh
         assert monitor.remedy.en
+
+
+def test_a_sentence_with_a_place_that_nothing_fills_is_refused_when_it_is_read(catalogue: Catalogue) -> None:
+    own = catalogue.watching.monitors["level"].model_copy(update={"says": Words(zh="x{记录}", en="x")})
+    wrong = catalogue.watching.model_copy(update={"monitors": {**catalogue.watching.monitors, "level": own}})
+    (fault,) = wrong.strange_places(catalogue.watching)
+    assert "nothing fills `{记录}`" in fault.problem
+    assert not list(catalogue.watching.strange_places(catalogue.watching))
