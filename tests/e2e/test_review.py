@@ -524,8 +524,11 @@ def test_the_command_writes_a_page_and_the_same_numbers(
     assert main([*asked, "--workspace", str(county.workspace.root)]) == 0
     told = json.loads(capsys.readouterr().out)
     page, figures = map(Path, told.pop("files"))
-    assert json.loads(figures.read_text(encoding="utf-8")) == told == json.loads(json.dumps(review.as_json()))
+    assert json.loads(figures.read_text(encoding="utf-8")) == told
+    alarms = told["about"].pop("alarms")
+    assert told == json.loads(json.dumps(review.as_json()))
     html = page.read_text(encoding="utf-8")
+    assert all(a["zh"]["said"] in html and a["en"]["remedy"] in html for a in alarms)
     assert page.stat().st_size < 5_000_000
     assert "http://" not in html.replace("http://www.w3.org", "")
 
