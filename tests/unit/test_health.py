@@ -12,7 +12,7 @@ import pytest
 
 import fpml
 from fpml import health, tracking
-from fpml.catalogue import Calibration, Catalogue, Precision, load
+from fpml.catalogue import Calibration, Catalogue, Precision, Words, load
 from fpml.dates import AsOf
 from fpml.health import Came, Snapshot, astray, calibration_delay, halvings, outside, shifted, spread
 from fpml.intake import Receipt
