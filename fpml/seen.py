@@ -29,7 +29,7 @@ def seen(space: Workspace, ledger: Ledger, origin: AsOf) -> Seen | None:
     """Entries in the register for each fall, by the last audit that had told of enough by the origin; None: by none.
 
     Falls are those after the audit's as-of, up to each visit: whom it asks were at risk then, and who was in the
-    register before is not among them. Each month's entries count by the share of visits that could have found its falls.
+    register before is not among them. A month's entries count by the share of visits that could have found its falls.
     """
     audits = sorted((p for p in space.audits.glob("[0-9]*") if (p / ANSWERS).is_file()), reverse=True)
     months = [origin.shift(-n) for n in range(BACK)] if audits else []
