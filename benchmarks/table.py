@@ -124,6 +124,44 @@ def published() -> Iterator[tuple[str, str]]:
             )
 
 
+def over_months_and_machines() -> Iterator[tuple[str, str]]:
+    """What many months come to, what a province takes, and what Spark costs."""
+    if m := _read("months"):
+        yield (
+            f"{m['months']} months in a row, {m['households']:,} households, corrections and late departments; "
+            f"{m['editions']} editions replayed",
+            f"{m['editions'] - len(m['not_equal'])} equal byte for byte",
+        )
+    if told := _read("province"):
+        c = told["curve"][-1]
+        yield (
+            f"a province, county after county on one machine: {c['households'] / 1e6:.1f} M households in "
+            f"{c['counties']} counties, histories to lists ({c['listed']:,} listed)",
+            f"{c['seconds'] / 60:.1f} min, peak {c['peak_mb'] / 1000:.1f} GB; 8 M by proportion, not run: "
+            f"{told['eight_million_minutes_by_proportion']:.0f} min",
+        )
+    for households, told in _read("spark").get("households", {}).items():
+        over = {n: e["over_threads"]["warm"] for n, e in told["engines"].items()}
+        yield (
+            f"a month on Spark, {int(households):,} households, two cores beside other work: same bytes",
+            f"`local[2]` {over['local[2]']['ratio']:.1f} times this process's threads, two workers "
+            f"{over['two workers']['ratio']:.1f}; one killed: {told['seconds_lost']:.1f} s more",
+        )
+
+
+def in_the_loop() -> Iterator[tuple[str, str]]:
+    """Two years of lists, cadres and models, way by way."""
+    told = _read("loop")
+    for seed, ways in told.get("seeds", {}).items():
+        for name, w in ways.items():
+            yield (
+                f"closed loop (simulated: {told['households']:,} households, {told['months']} months, seed {seed}): "
+                f"{name}",
+                f"{w['falls']} falls, {w['share_found']:.0%} found, {w['missed']} missed, lead {w['lead']:.1f} months, "
+                f"{w['visits'] + w['audit_visits']:,} visits",
+            )
+
+
 def over_the_grid() -> Iterator[tuple[str, str]]:
     """Found by ours beside the rules, county by county of the frozen grid."""
     for path in sorted(RESULTS.glob("grid-[0-9].json")):
@@ -172,7 +210,18 @@ def _read(name: str) -> dict[str, Any]:
 
 def main() -> None:
     """Rewrites the README between its two marks."""
-    every = (*lines(), *taken_in(), *sent_out(), *published(), *reviewed(), *audited(), *over_the_grid(), *grown())
+    every = (
+        *lines(),
+        *taken_in(),
+        *sent_out(),
+        *published(),
+        *over_months_and_machines(),
+        *in_the_loop(),
+        *reviewed(),
+        *audited(),
+        *over_the_grid(),
+        *grown(),
+    )
     rows = "".join(f"| {what} | {figure} |\n" for what, figure in every)
     table = f"| what | figure |\n|---|---|\n{rows}"
     before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
