@@ -20,7 +20,7 @@ import fpml
 from fpml.intake import Receipt, Shelf
 from fpml.simulate import Plan, Style, load_profile
 
-HOUSEHOLDS, MONTHS, KILLS = 300, 5, 2
+HOUSEHOLDS, MONTHS, KILLS = 300, 5, 1
 FACT = ["household_id", "person_id", "indicator", "record_id", "event_date", "until_date", "value"]
 # What each kind of damage that loses something may be refused for.
 REFUSED_AS = {

@@ -53,11 +53,13 @@ def test_the_same_seed_draws_the_same_and_another_one_others() -> None:
     assert drawn(1).drawn.keys() != drawn(2).drawn.keys()
 
 
-@pytest.mark.parametrize(("hits", "left"), [(18, 2), (20, 0), (30, 0)])
-def test_no_rule_hit_gives_up_its_visit(hits: int, left: int) -> None:
+@pytest.mark.parametrize(("hits", "by_lot"), [(14, 3), (18, 1), (19, 0), (20, 0), (30, 0)])
+def test_no_rule_hit_gives_up_its_visit_and_the_highest_scores_keep_half_of_what_is_left(
+    hits: int, by_lot: int
+) -> None:
     r = drawn(hit=slice(60 - hits, 60))
     assert set(range(60 - hits, 60)) <= set(r.rows.tolist())
-    assert (len(r.drawn), len(r.rows)) == (left, max(20, hits))
+    assert (len(r.drawn), len(r.rows)) == (by_lot, max(20, hits))
 
 
 def test_where_few_are_left_all_are_drawn_for_certain_and_without_a_share_nobody() -> None:
