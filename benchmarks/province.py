@@ -1,12 +1,12 @@
 """A province on one machine: counties one after the other, histories to lists, out of core.
 
-python benchmarks/province.py [--full] [--county DIR] [--counties N ...]
+python benchmarks/province.py [--full] [--county DIR] [--counties N]
 
 A province is many counties, each with its own policy, villages and lists; no month needs two of them at once. One
 simulated county with models (DIR, which is only read; else one is grown) is tiled: the same records under new
 identities, a ledger of its own, its own list. Each county's month runs in a process of its own, so that memory is one
 county's whatever the province's size; its seconds are counted without the tiling. Small: 2 counties of 3,000
-households; full: 1, 5 and 10 of those given. What more would take is by proportion, and said so.
+households; full: 10 of the one given. What more would take is by proportion, and said so.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from fpml.ledger import Ledger, shard_of
 from fpml.stages import StageDone, Stages
 
 COUNTED = ("histories", "hits", "scores", "reasons", "lists")
-SMALL, FULL = (2,), (1, 5, 10)
+SMALL, FULL = 2, 10
 HOUSEHOLDS = 3_000
 
 
@@ -89,18 +89,12 @@ def month(root: Path) -> dict[str, Any]:
             "listed": len(published.listed), "peak_mb": peak_mb()}  # fmt: skip
 
 
-def province(source: Path, counties: int, where: Path) -> dict[str, Any]:
-    """So many counties, one after the other."""
-    each = []
-    for n in range(counties):
-        root = where / f"county-{n}"
-        apart(__file__, "--part", "tile", source, root, n)
-        each.append(apart(__file__, "--part", "month", root))
-        shutil.rmtree(root)
+def so_far(each: list[dict[str, Any]]) -> dict[str, Any]:
+    """What so many counties came to, one after the other."""
     return {
-        "counties": counties, "households": sum(e["households"] for e in each),
+        "counties": len(each), "households": sum(e["households"] for e in each),
         "seconds": round(sum(e["seconds"] for e in each), 1), "peak_mb": max(e["peak_mb"] for e in each),
-        "listed": sum(e["listed"] for e in each), "each": each,
+        "listed": sum(e["listed"] for e in each),
     }  # fmt: skip
 
 
@@ -109,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--county", type=Path, metavar="DIR")
-    parser.add_argument("--counties", type=int, nargs="*", metavar="N")
+    parser.add_argument("--counties", type=int, metavar="N")
     parser.add_argument("--part", nargs="*", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.part:
@@ -118,23 +112,32 @@ def main() -> None:
         return
     if asked.full and not asked.county:
         raise SystemExit("--full takes a county that is ready: python benchmarks/month.py --full --at DIR")
-    curve: list[dict[str, Any]] = []
+    each: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=asked.county.parent if asked.county else None) as folder:
         source = asked.county or Path(folder) / "source"
         if not asked.county:
             grown(source, HOUSEHOLDS)
             prepare(source)
-        for n in asked.counties or (FULL if asked.full else SMALL):
-            curve.append(province(source, n, Path(folder)))
-            show(("counties", "households", "seconds", "a million", "peak MB", "listed"),
-                 [(c["counties"], f"{c['households']:,}", c["seconds"], round(c["seconds"] / c["households"] * 1e6),
-                   c["peak_mb"], c["listed"]) for c in curve])  # fmt: skip
-    a_million = curve[-1]["seconds"] / curve[-1]["households"] * 1e6
-    print(f"8 million by proportion, not run: {8 * a_million / 60:.0f} min")
-    write("province" if asked.full else "province-small", {
+        for n in range(asked.counties or (FULL if asked.full else SMALL)):
+            root = Path(folder) / f"county-{n}"
+            apart(__file__, "--part", "tile", source, root, n)
+            each.append(apart(__file__, "--part", "month", root))
+            shutil.rmtree(root)
+            told(each, "province" if asked.full else "province-small")
+
+
+def told(each: list[dict[str, Any]], name: str) -> None:
+    """Prints the curve so far, and keeps it."""
+    curve = [so_far(each[:n]) for n in range(1, len(each) + 1)]
+    show(("counties", "households", "seconds", "a million", "peak MB", "listed"),
+         [(c["counties"], f"{c['households']:,}", c["seconds"], round(c["seconds"] / c["households"] * 1e6),
+           c["peak_mb"], c["listed"]) for c in curve])  # fmt: skip
+    minutes = 8e6 * curve[-1]["seconds"] / curve[-1]["households"] / 60
+    print(f"8 million by proportion, not run: {minutes:.0f} min", flush=True)
+    write(name, {
         "machine": machine(), "versions": versions("numpy", "pyarrow", "deltalake", "lightgbm", "xlsxwriter"),
-        "simulated": True, "curve": curve,
-        "eight_million_minutes_by_proportion": round(8 * a_million / 60, 1)})  # fmt: skip
+        "simulated": True, "curve": curve, "each": each, "eight_million_minutes_by_proportion": round(minutes, 1),
+    })  # fmt: skip
 
 
 if __name__ == "__main__":
