@@ -46,7 +46,9 @@ def cleaned(role: str, cells: pa.StringArray) -> pa.StringArray:
     if role == "telephone":
         # Excel keeps numbers as numbers; a plus sign says no more than that it is international.
         text = pc.replace_substring_regex(pc.replace_substring_regex(text, r"^([0-9]+)\.0$", r"\1"), r"^\+", "")
-    close = pc.replace_substring_regex(text, r"[-\s.()*#:·]", "")
+    # Two telephone numbers may stand beside each other; in an address digits parted by commas are one number.
+    between = r"[-\s.()*#:·,、;/]" if role == "address" else r"[-\s.()*#:·]"
+    close = pc.replace_substring_regex(text, between, "")
     least, most = _LENGTH[role]
     length = pc.utf8_length(text)
     fits = pc.and_(pc.greater_equal(length, least), pc.less_equal(length, most))
