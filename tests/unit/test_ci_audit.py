@@ -77,10 +77,12 @@ def test_an_audit_that_knew_no_package_is_no_audit(
     assert "no advisory against 1 pinned versions" in capsys.readouterr().out
 
 
-def test_an_advisory_fails(
+def test_an_advisory_is_told_and_fails_where_that_is_asked_for(
     audit: ModuleType, constraints: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     installed(audit, monkeypatch)
     answers(audit, monkeypatch, {"name": "numpy", "version": "2.1.0", "vulns": [{"id": "PYSEC-1"}]})
-    assert audit.main() == 1
+    assert audit.main() == 0
     assert "ADVISORY numpy 2.1.0: PYSEC-1" in capsys.readouterr().out
+    monkeypatch.setattr(audit.sys, "argv", [*audit.sys.argv, "--strict"])
+    assert audit.main() == 1
