@@ -4,8 +4,8 @@
 
 Exit status 1: something is installed that is not pinned, or at another version; with --strict also, an advisory stands
 against a pinned version. What is published tomorrow must not keep a clone of today from being tested: without it
-advisories are told. The first needs no network. Advisories are asked of PyPI by pip-audit, which uv fetches and runs in a place of
-its own; where PyPI's advisories cannot be reached this is said, and is no failure.
+advisories are told. The first needs no network. Advisories are asked of PyPI by pip-audit, which uv fetches and runs in
+a place of its own; where PyPI's advisories cannot be reached this is said, and is no failure.
 """
 
 import json
