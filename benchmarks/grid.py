@@ -33,6 +33,8 @@ FIRST, MONTHS = AsOf.parse("2021-01"), 45
 ORIGINS = range(20, 38)
 LOOKED_AHEAD = (27, 31, 35)
 HORIZON = 6
+# Of those who do not fall, so many are rolled out.
+SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def looked_at(number: int, households: int, times: int, draws: int) -> dict[str,
         county.intake()
         tested = county.rolling().tested([FIRST.shift(n) for n in ORIGINS], times=draws)
         report = reported(tested, {"simulated": True}, ("not known", *CAUSES))
-        ahead = Foresight(tuple(FIRST.shift(n) for n in LOOKED_AHEAD), times)
+        ahead = Foresight(tuple(FIRST.shift(n) for n in LOOKED_AHEAD), times, SHARE)
         oracles = beside_oracles(tested, county.foresee(plan, ahead).to_pandas())
     return {"cell": asdict(cell), "households": households, "origins": len(ORIGINS), "oracles": oracles,
             **report.as_json()}  # fmt: skip
@@ -87,29 +89,40 @@ def looked_at(number: int, households: int, times: int, draws: int) -> dict[str,
 def beside_oracles(tested: Tested, foreseen: pd.DataFrame) -> dict[str, float]:
     """The falls of the next six months found at three as-ofs, each at as many visits as the rules make then.
 
-    Households are weighted as the oracles' sample has them.
+    Visited are households that are free and not in trouble yet, by every method. Rules and ours are counted on all of
+    them; of the oracles' sample each row stands for `weight` households, and where the visits end within one, for the
+    part that is reached.
     """
     panel, ours = tested.panel, tested.ranking(OURS)
     rules = tested.sides.always(tested.sides.hits.values())
-    found = dict.fromkeys(("falls", "rules", "ours", "observable", "full"), 0.0)
+    found = dict.fromkeys(("visits", "falls", "rules", "ours", "observable", "full"), 0.0)
     for as_of, looked in foreseen.groupby("as_of"):
         at = [a.month for a in panel.as_ofs].index(int(as_of))
         place = panel.position(pd_column(looked["household_id"]))
         row = np.where(place >= 0, panel.row[place, at], -1)
-        listed = rules.rows[rules.edges[at] : rules.edges[at + 1]]
         looked, row = looked[row >= 0], row[row >= 0]
-        weight = looked["weight"].to_numpy(np.float64)
         fell = (looked["falls_in"].to_numpy() > 0) & (looked["falls_in"].to_numpy() <= HORIZON)
-        found["falls"] += float(weight[fell].sum())
-        found["rules"] += float(weight[fell & np.isin(row, listed)].sum())
-        scores = {"ours": np.nan_to_num(ours[row]), "observable": looked[f"observable_{HORIZON}"].to_numpy(),
-                  "full": looked[f"full_{HORIZON}"].to_numpy()}  # fmt: skip
-        for name, score in scores.items():
-            order = np.argsort(-score, kind="stable")
-            reached = order[np.cumsum(weight[order]) <= listed.size]
-            found[name] += float(weight[reached][fell[reached]].sum())
+        falls = row[fell]
+        free = np.flatnonzero((panel.at == at) & tested.sides.free & ~tested.below)
+        listed = np.intersect1d(rules.rows[rules.edges[at] : rules.edges[at + 1]], free)
+        highest = free[np.argsort(-np.nan_to_num(ours[free]), kind="stable")][: listed.size]
+        found["visits"] += listed.size
+        found["falls"] += falls.size
+        found["rules"] += np.isin(falls, listed).sum()
+        found["ours"] += np.isin(falls, highest).sum()
+        for name in ("observable", "full"):
+            score = looked[f"{name}_{HORIZON}"].to_numpy()
+            found[name] += reached(score, fell, looked["weight"].to_numpy(np.float64), listed.size)
     gain = found["observable"] - found["rules"]
     return found | {"share_of_gain": (found["ours"] - found["rules"]) / gain if gain > 0 else float("nan")}
+
+
+def reached(score: Floats, fell: npt.NDArray[np.bool_], weight: Floats, visits: int) -> float:
+    """How many of those who fell are among the highest, as far as the visits go."""
+    order = np.argsort(-score, kind="stable")
+    behind = np.cumsum(weight[order]) - weight[order]
+    part = np.clip((visits - behind) / weight[order], 0, 1)
+    return float((part * (weight * fell)[order]).sum())
 
 
 def pd_column(names: "pd.Series[str]") -> Any:

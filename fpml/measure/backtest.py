@@ -127,14 +127,14 @@ class Learners:
             definition.seed,
         )
 
-    def say(self, seen: pa.Table, outcome: str, origin: AsOf, catalogue: Catalogue) -> Said:
-        """What each says of some histories of one as-of."""
+    def say(self, seen: pa.Table, outcome: str, origin: AsOf, catalogue: Catalogue, *, run: Run = one_by_one) -> Said:
+        """What each says of some histories of one as-of; `run` applies a function to horizons."""
         x = matrix(seen, self.model.features, catalogue)
         horizons = self.model.horizons
         within = catalogue.county.outcomes[outcome].observed == "within"
 
         def each(told: Mapping[int, baselines.Predict]) -> Floats:
-            return np.column_stack([told[h](x) for h in horizons])
+            return np.column_stack(run(lambda h: told[h](x), horizons))
 
         score = {OURS: self.model.probabilities(x), LOGISTIC: each(self.logistic), PLAIN: each(self.plain)}
         score[MEAN_OF_TWO] = (score[LOGISTIC] + score[PLAIN]) / 2
@@ -216,7 +216,7 @@ def backtest(
         for name, learner in speaking.items():
             outcome = definitions[name].outcome
             chosen = risk_set(catalogue.county.outcomes[outcome], histories, catalogue).at_risk
-            told.append(learner.say(histories.filter(pa.array(chosen)), outcome, origin, catalogue))
+            told.append(learner.say(histories.filter(pa.array(chosen)), outcome, origin, catalogue, run=run))
         yield told
 
 
