@@ -75,7 +75,7 @@ def reasons(told: Contributions, model: RiskModel, row: int, at: int, teller: Te
     up, down = (tuple(teller.of_group(told, model, row, int(g), at) for g in some) for some in chosen)
     if not any(r.observed for r in up):
         up = (*up[: telling.raising - 1], *teller.always(at))
-    return Told(up, down, _causes(told, row, teller.catalogue))
+    return Told(up, down, _causes(told, row, at, teller))
 
 
 def _says_the_same(one: str, other: str, catalogue: Catalogue) -> bool:
@@ -84,13 +84,13 @@ def _says_the_same(one: str, other: str, catalogue: Catalogue) -> bool:
     return 2 * len(made[0] & made[1]) > len(made[0] | made[1])
 
 
-def _causes(told: Contributions, row: int, catalogue: Catalogue) -> tuple[tuple[str, float], ...]:
+def _causes(told: Contributions, row: int, at: int, teller: Teller) -> tuple[tuple[str, float], ...]:
     """By cause what its indicators together add, strongest first; `other` is none."""
     added: dict[str, float] = {}
     for group, part in zip(told.groups, told.grouped[row], strict=True):
-        cause = catalogue.cause(group)
+        cause = teller.cause(group, float(part), at)
         if cause:
             added[cause] = added.get(cause, 0.0) + float(part)
-    telling = catalogue.listing.reasons
+    telling = teller.catalogue.listing.reasons
     strong = [(c, v) for c, v in added.items() if v >= telling.least]
     return tuple(sorted(strong, key=lambda p: -round(p[1] / telling.step)))

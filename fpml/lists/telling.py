@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from fpml.catalogue import EVER, Catalogue, Direction, Language
 from fpml.dates import AsOf
+from fpml.lists.fallen import Fallen, fallen
 from fpml.lists.known import Known
 from fpml.lists.values import value_in_words
 from fpml.lists.yardstick import Stands, Yardstick
@@ -22,8 +23,9 @@ class Reason:
     """One indicator's part of an estimate, in words that can be checked at the door.
 
     `feature`: what is told; `group`: the indicator (or named group) whose log-odds contribution it is; `cause`: that of
-    the indicator, '' where it has none. `observed`: whether a value stands in it. `agrees`: whether the value lies on
-    the side that policy says goes with such a contribution; what does not is told neutrally.
+    the indicator, or of the kind of income that fell, '' where it has none. `observed`: whether a value stands in it.
+    `agrees`: whether the value lies on the side that policy says goes with such a contribution; what does not is told
+    neutrally.
     """
 
     feature: str
@@ -77,6 +79,7 @@ class Teller:
     known: Known
     yardstick: Yardstick | None = None
     _features: dict[str, _About] = field(default_factory=dict, repr=False)
+    _falls: dict[int, Fallen | None] = field(default_factory=dict, repr=False)
 
     def of_group(self, told: Contributions, model: RiskModel, row: int, group: int, at: int) -> Reason:
         """The reason that a group of features is: of the features that contribute most of it the one best told."""
@@ -107,7 +110,28 @@ class Teller:
         """What says that a household is below the line already, with its value."""
         name = self.catalogue.county.below_already.feature
         told = self._reason(self._weighed(name, at, 0.0), at, 0.0, self.catalogue.group(name))
-        return Reason(name, self._word("below").format(told=told.text), 0.0, told.group)
+        text = self._word("below").format(told=told.text) + self._fell(at)
+        return Reason(name, text, 0.0, told.group)
+
+    def cause(self, group: str, contribution: float, at: int) -> str:
+        """The cause that a contribution points to, '' where it points to none.
+
+        What tells of all income, and raises the estimate, points to the cause whose kind of income fell most.
+        """
+        if contribution > 0 and group in self.catalogue.listing.reasons.shared:
+            fell = self._fallen(at)
+            return fell.cause if fell else ""
+        return self.catalogue.cause(group)
+
+    def _fallen(self, at: int) -> Fallen | None:
+        if at not in self._falls:
+            self._falls[at] = fallen(self.histories, at, self.catalogue)
+        return self._falls[at]
+
+    def _fell(self, at: int) -> str:
+        """The kind of income that fell most, now and a year before; '' where none did."""
+        fell = self._fallen(at)
+        return fell.in_words(self.histories, at, self.catalogue, self.known, self.language) if fell else ""
 
     def _about(self, name: str) -> _About:
         if name not in self._features:
@@ -121,8 +145,11 @@ class Teller:
 
     def _reason(self, told: Weighed, at: int, contribution: float, group: str) -> Reason:
         neutral = told.observed and not told.agrees and contribution != 0 and self.yardstick is not None
-        text = self._sentence(told, at) + (self._word("neutral") if neutral else "")
-        return Reason(told.name, text, contribution, group, self.catalogue.cause(group), told.observed, told.agrees)
+        shared = contribution > 0 and group in self.catalogue.listing.reasons.shared
+        text = self._sentence(told, at) + (self._fell(at) if shared else "")
+        text += self._word("neutral") if neutral else ""
+        cause = self.cause(group, contribution, at)
+        return Reason(told.name, text, contribution, group, cause, told.observed, told.agrees)
 
     def _sentence(self, told: Weighed, at: int) -> str:
         catalogue, name = self.catalogue, told.name
