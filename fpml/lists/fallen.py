@@ -1,8 +1,12 @@
 """Which kind of a household's income fell most, as its records hold it: so what tells of all income has a cause."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fpml.catalogue import EVER, Catalogue, Fell, Language, Window
 from fpml.lists.known import Known
@@ -35,19 +39,34 @@ class Fallen:
         )
 
 
-def fallen(histories: pa.Table, at: int, catalogue: Catalogue) -> Fallen | None:
-    """What fell most in one row of histories; None where no kind of income that is known did."""
-    most, told = 0.0, None
-    for cause, likely in catalogue.listing.causes.items():
-        lost = _lost(likely.fell, histories, at, catalogue) if likely.fell else 0.0
-        if likely.fell and lost > most:
-            most, told = lost, Fallen("" if cause == "other" else cause, likely.fell)
-    return told
+@dataclass
+class Falls:
+    """What fell most in each row of histories; their columns are read once, for all rows, when first asked for."""
 
+    histories: pa.Table
+    catalogue: Catalogue
 
-def _lost(fell: Fell, histories: pa.Table, at: int, catalogue: Catalogue) -> float:
-    """By how much a kind of income lies below the year before; 0 where that is not known."""
-    if not {fell.now, fell.before} <= set(histories.column_names):
-        return 0.0
-    now, before = (histories[name][at].as_py() for name in (fell.now, fell.before))
-    return 0.0 if now is None or before is None else (before - now) / 10 ** catalogue.decimals(fell.now)
+    def of(self, at: int) -> Fallen | None:
+        """What fell most in one row; None where no kind of income that is known did."""
+        kind = int(self._most[at])
+        return self._kinds[kind] if kind >= 0 else None
+
+    @cached_property
+    def _kinds(self) -> tuple[Fallen, ...]:
+        causes = self.catalogue.listing.causes.items()
+        kinds = (Fallen("" if cause == "other" else cause, likely.fell) for cause, likely in causes if likely.fell)
+        there = set(self.histories.column_names)
+        return tuple(k for k in kinds if {k.fell.now, k.fell.before} <= there)
+
+    @cached_property
+    def _most(self) -> npt.NDArray[np.int64]:
+        """By row the kind that lost most, the first of equals; -1 where none that is known lost anything."""
+        if not self._kinds:
+            return np.full(self.histories.num_rows, -1)
+        lost = np.stack([self._lost(k.fell) for k in self._kinds])
+        return np.where(lost.max(axis=0) > 0, lost.argmax(axis=0), -1)
+
+    def _lost(self, fell: Fell) -> npt.NDArray[np.float64]:
+        """By how much a kind of income lies below the year before, by row; 0 where that is not known."""
+        lost = pc.fill_null(pc.subtract(self.histories[fell.before], self.histories[fell.now]), 0)
+        return lost.to_numpy() / 10 ** self.catalogue.decimals(fell.now)

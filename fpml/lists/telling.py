@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 import pyarrow as pa
 
 from fpml.catalogue import EVER, Catalogue, Direction, Language
 from fpml.dates import AsOf
-from fpml.lists.fallen import Fallen, fallen
+from fpml.lists.fallen import Falls
 from fpml.lists.known import Known
 from fpml.lists.values import value_in_words
 from fpml.lists.yardstick import Stands, Yardstick
@@ -79,7 +80,7 @@ class Teller:
     known: Known
     yardstick: Yardstick | None = None
     _features: dict[str, _About] = field(default_factory=dict, repr=False)
-    _falls: dict[int, Fallen | None] = field(default_factory=dict, repr=False)
+    _pointing: dict[tuple[str, ...], tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     def of_group(self, told: Contributions, model: RiskModel, row: int, group: int, at: int) -> Reason:
         """The reason that a group of features is: of the features that contribute most of it the one best told."""
@@ -119,18 +120,25 @@ class Teller:
         What tells of all income, and raises the estimate, points to the cause whose kind of income fell most.
         """
         if contribution > 0 and group in self.catalogue.listing.reasons.shared:
-            fell = self._fallen(at)
+            fell = self._falls.of(at)
             return fell.cause if fell else ""
         return self.catalogue.cause(group)
 
-    def _fallen(self, at: int) -> Fallen | None:
-        if at not in self._falls:
-            self._falls[at] = fallen(self.histories, at, self.catalogue)
-        return self._falls[at]
+    @cached_property
+    def _falls(self) -> Falls:
+        return Falls(self.histories, self.catalogue)
+
+    def pointing(self, groups: tuple[str, ...]) -> tuple[int, ...]:
+        """The positions of the groups that may point to a cause."""
+        if groups not in self._pointing:
+            shared = self.catalogue.listing.reasons.shared
+            told = [g in shared or bool(self.catalogue.cause(g)) for g in groups]
+            self._pointing[groups] = tuple(n for n, may in enumerate(told) if may)
+        return self._pointing[groups]
 
     def _fell(self, at: int) -> str:
         """The kind of income that fell most, now and a year before; '' where none did."""
-        fell = self._fallen(at)
+        fell = self._falls.of(at)
         return fell.in_words(self.histories, at, self.catalogue, self.known, self.language) if fell else ""
 
     def _about(self, name: str) -> _About:

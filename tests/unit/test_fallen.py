@@ -10,7 +10,7 @@ from fpml import lists
 from fpml.catalogue import Catalogue, load
 from fpml.dates import AsOf
 from fpml.errors import PolicyError
-from fpml.lists.fallen import fallen
+from fpml.lists.fallen import Falls
 from fpml.lists.placing import recorded_causes
 from fpml.workspace import DEFAULT_POLICY
 
@@ -39,19 +39,19 @@ def a_household(**yuan: tuple[int | None, int | None]) -> pa.Table:
 def test_the_kind_that_lost_most_is_named(
     catalogue: Catalogue, yuan: dict[str, tuple[int | None, int | None]], cause: str
 ) -> None:
-    fell = fallen(a_household(**yuan), 0, catalogue)
+    fell = Falls(a_household(**yuan), catalogue).of(0)
     assert fell is not None
     assert fell.cause == cause
 
 
 @pytest.mark.parametrize("yuan", [{}, {"income_wage": (9000, 9000)}, {"income_wage": (9000, 100)}])
 def test_where_nothing_fell_nothing_is_named(catalogue: Catalogue, yuan: dict[str, tuple[int, int]]) -> None:
-    assert fallen(a_household(**yuan), 0, catalogue) is None
+    assert Falls(a_household(**yuan), catalogue).of(0) is None
 
 
 def test_a_wage_that_stopped_is_told_with_what_it_was_and_when_it_last_came(catalogue: Catalogue) -> None:
     table = a_household(income_wage=(0, 9000))
-    fell = fallen(table, 0, catalogue)
+    fell = Falls(table, catalogue).of(0)
     assert fell is not None
     known = lists.Known(AS_OF, events={("h1", "income_wage"): np.array([19_400, 19_417], np.int32)})
     assert fell.in_words(table, 0, catalogue, known, "en") == (
