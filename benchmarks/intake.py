@@ -1,15 +1,19 @@
 """How long a month of departments' files takes to be taken in, and how much memory that needs.
 
-    python benchmarks/intake.py [--full] [--only county|province]
+    python benchmarks/intake.py [--full] [--only county|province|names]
 
 A simulated county's files as they come (messy: CSV in several encodings, and workbooks): two months are taken in, the
-third is measured, each in a process of its own. And a province's month as one file of canonical records, made by tiling
-a county's under new identities. Small: 20,000 households, 2 M records. Whole: 220,000 households, 64 M records. Prints
-its figures and writes benchmarks/results/intake.json. The counties are simulated.
+third is measured, each in a process of its own. A province's month as one file of canonical records, made by tiling a
+county's under new identities. And what names cost: the same months taken in with names kept and without, in turn.
+Small: 20,000 households, 2 M records. Whole: 220,000 households, 64 M records. Prints its figures and writes
+benchmarks/results/intake.json. The counties are simulated.
 """
 
 import argparse
 import json
+import os
+import shutil
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -41,9 +45,9 @@ def take(root: Path, folder: str) -> dict[str, Any]:
     """Takes in the files of one folder; seconds from their reading to the last byte written."""
     county = fpml.open(root)
     files = [p for p in county.inbox.waiting() if p.parent.name == folder]
-    began = time.perf_counter()
+    began, used = time.perf_counter(), _processor_seconds()
     receipts = county.intake(files)
-    seconds = time.perf_counter() - began
+    seconds, used = time.perf_counter() - began, _processor_seconds() - used
     rows = sum(r.rows for r in receipts)
     assert rows == sum(r.accepted + r.already_known + sum(r.quarantined.values()) for r in receipts)
     workbooks = [p for p in files if p.suffix == ".xlsx"]
@@ -54,9 +58,15 @@ def take(root: Path, folder: str) -> dict[str, Any]:
         "quarantined": sum(sum(r.quarantined.values()) for r in receipts),
         "refused_files": sum(bool(r.refused) for r in receipts),
         "seconds": round(seconds, 1),
+        "processor_seconds": round(used, 2),
         "peak_mb": peak_mb(),
         "ledger_rows": county.ledger.rows,
     }
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it started and that have ended: workbooks are read in some of their own."""
+    return sum(os.times()[:4])
 
 
 def of_county(households: int) -> dict[str, Any]:
@@ -65,6 +75,28 @@ def of_county(households: int) -> dict[str, Any]:
         grown(Path(where), households, len(MONTHS), Style.MESSY)
         told = [apart(__file__, "--take", where, month) for month in MONTHS]
         return {"households": households, "opening": told[0], "month": told[-1]}
+
+
+def of_names(households: int, times: int) -> dict[str, Any]:
+    """The opening month and the next, with names kept and without, so many times in turn: processor seconds of each."""
+    spent: dict[str, list[list[float]]] = {"kept": [], "not": []}
+    with tempfile.TemporaryDirectory() as where:
+        start = Path(where) / "start"
+        grown(start, households, 2, Style.MESSY)
+        for n in range(times):
+            for way in sorted(spent, reverse=bool(n % 2)):
+                root = Path(shutil.copytree(start, Path(where) / "way"))
+                policy = root / "policy" / "county.yaml"
+                text = policy.read_text(encoding="utf-8")
+                policy.write_text(
+                    text.replace("names_kept: true", f"names_kept: {str(way == 'kept').lower()}"), "utf-8"
+                )
+                spent[way].append([apart(__file__, "--take", root, m)["processor_seconds"] for m in MONTHS[:2]])
+                shutil.rmtree(root)
+    middle = {way: [statistics.median(each) for each in zip(*told, strict=True)] for way, told in spent.items()}
+    ratio = [round(a / b, 3) for a, b in zip(middle["kept"], middle["not"], strict=True)]
+    return {"households": households, "times": times, "processor_seconds": middle,
+            "ratio": {"opening": ratio[0], "month": ratio[1]}}  # fmt: skip
 
 
 def of_province(records: int, households: int) -> dict[str, Any]:
@@ -107,7 +139,7 @@ def main() -> None:
     """Measures, prints and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
-    parser.add_argument("--only", choices=("county", "province"))
+    parser.add_argument("--only", choices=("county", "province", "names"))
     parser.add_argument("--records", type=int, help="so many, instead of the whole province's")
     parser.add_argument("--take", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -119,10 +151,13 @@ def main() -> None:
     before = RESULTS / f"{name}.json"
     kept = json.loads(before.read_text()) if asked.only and before.exists() else {}
     found: dict[str, Any] = kept | {"machine": machine(), "versions": versions(*PACKAGES), "simulated": True}
-    if asked.only != "province":
+    if asked.only in (None, "names"):
+        found["names"] = of_names(HOUSEHOLDS[size], 1 if asked.full else 3)
+        print(json.dumps(found["names"], indent=1), flush=True)
+    if asked.only in (None, "county"):
         found["county"] = of_county(HOUSEHOLDS[size])
         print(json.dumps(found["county"], indent=1), flush=True)
-    if asked.only != "county":
+    if asked.only in (None, "province"):
         found["province"] = of_province(asked.records or RECORDS[size], HOUSEHOLDS[size])
         print(json.dumps(found["province"], indent=1), flush=True)
     write(name, found)

@@ -1,6 +1,6 @@
 """Two years in closed loop: lists, cadres who err, what they find, the next model; beside loops that lack a part.
 
-python benchmarks/loop.py [--full] [--households N] [--seeds S ...]
+python benchmarks/loop.py [--full] [--households N] [--seeds S ...] [--finds N]
 
 A simulated county lives two years without lists, and a model learns from its register. From there on the same county
 lives two years more in each of five ways, its cadres with the same visits in each: lists by rules alone; by a model
@@ -8,6 +8,10 @@ that is never trained again; trained again every quarter from the register as it
 visits are taken from the list's; and with falls weighted as that audit tells. Beside them its twin, which gets no
 lists. What is found is counted on true falls, month by month; lists are those that `fpml month` publishes, as far as
 the visits reach. All results are simulated. Small: 2,000 households over 12 months; full: 12,000 over 24, two seeds.
+
+Each seed is written when it is done, and one that is written at the same size is not lived again: a run that was
+stopped goes on with the next. The audit is as small as its floors allow, or large enough that so many `--finds` are
+expected in its year: with 10 and more, falls are weighted by it.
 """
 
 import argparse
@@ -16,7 +20,7 @@ import json
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +28,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from measure import apart, machine, show, versions, write
+from measure import RESULTS, apart, machine, show, versions, write
 
 import fpml
-from fpml.audits import Audit, ground, plan
+from fpml.audits import Audit, Ground, ground, plan
 from fpml.dates import AsOf
 from fpml.errors import NotYetError
+from fpml.measure.audit import Plan as AuditPlan
 from fpml.simulate import Dials, Places, Plan, load_profile
 from fpml.simulate.live import Live
 
@@ -41,6 +46,8 @@ LISTED = 0.8
 # Visitors overlook, and err; the county's second check seldom does. Not all are met.
 NOTICED, FALSE, CONFIRMED, MISTAKEN, MET = 0.85, 0.01, 0.95, 0.001, 0.95
 DRAWS = 500
+# The half widths of the yearly recall that an audit is planned for, until it is large enough.
+WIDTHS = tuple(w / 100 for w in range(45, 4, -5))
 Ints = npt.NDArray[np.int64]
 
 
@@ -72,6 +79,7 @@ class Lived:
     twin: list[pd.DataFrame] = field(default_factory=list)
     listed: dict[int, list[str]] = field(default_factory=dict)
     audit_visits: int = 0
+    audit_finds: float = 0.0
     seen: list[tuple[float, float, int]] = field(default_factory=list)
 
 
@@ -100,14 +108,14 @@ def _slim(states: pa.Table) -> pd.DataFrame:
     return frame.drop(columns=["below", "failing"])
 
 
-def lived(root: Path, live: Live, before: list[pd.DataFrame], way: Way, months: int) -> Lived:
+def lived(root: Path, live: Live, before: list[pd.DataFrame], way: Way, size: "Size") -> Lived:
     """A way from here on."""
     for file in (root / "models").glob("*.yaml"):
         file.write_text(file.read_text(encoding="utf-8") + f"audited: {str(way.weighted).lower()}\n", encoding="utf-8")
     county, out, audit = fpml.open(root), Lived(states=[*before], twin=[*before]), None
     live.places = Places(county.workspace.deliveries, county.workspace.truth)
     visits, urgent = county.catalogue.county.visits, list[str]()
-    for n in range(months):
+    for n in range(size.months):
         now = live.month.shift(-1)
         if way.models and (n == 0 or (way.again and n % RETRAINED == 0)):
             county.intake()
@@ -122,7 +130,8 @@ def lived(root: Path, live: Live, before: list[pd.DataFrame], way: Way, months: 
                     out.seen.append((*model.learnt.seen, round(model.learnt.effective or 0)))
         listed = fpml.run_month(county, now).listed
         if way.audit and audit is None and n:
-            audit = Audited.drawn(county, now, seed=live.plan.seed)
+            audit = Audited.drawn(county, now, finds=size.finds, seed=live.plan.seed)
+            out.audit_finds = audit.expected if audit else 0.0
         asked = audit.of(now.month) if audit else []
         out.audit_visits += len(asked)
         out.listed[live.month.month] = listed[: max(visits - len(asked) - len(urgent), 0)]
@@ -139,20 +148,19 @@ class Audited:
 
     audit: Audit
     sample: pd.DataFrame
+    expected: float
     rng: np.random.Generator
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def drawn(cls, county: fpml.County, as_of: AsOf, *, seed: int) -> "Audited | None":
-        """One as small as its floors allow; None where no model has learnt."""
+    def drawn(cls, county: fpml.County, as_of: AsOf, *, finds: float, seed: int) -> "Audited | None":
+        """One of which so many finds are expected, where it can be so large; None where no model has learnt."""
         try:
             over = ground(county, as_of)
         except NotYetError:
             return None
-        floor = max(10, len(over.households) // 400)
-        wanted = plan(over.strata, 0.45, floor=floor)
-        audit = Audit.of(county, as_of)
-        return cls(audit, audit.draw(over, wanted, seed=seed), np.random.default_rng(seed))
+        wanted, audit = large_enough(over, finds), Audit.of(county, as_of)
+        return cls(audit, audit.draw(over, wanted, seed=seed), wanted.finds, np.random.default_rng(seed))
 
     def of(self, month: int) -> list[str]:
         """Whom it asks in the month after one."""
@@ -194,6 +202,16 @@ class Audited:
         self.audit.estimate(county, *places)
 
 
+def large_enough(over: Ground, finds: float) -> AuditPlan:
+    """The smallest plan of which so many finds are expected; the largest that there is where none is."""
+    floor = max(10, len(over.households) // 400)
+    for width in WIDTHS:
+        wanted = plan(over.strata, width, floor=floor)
+        if wanted.finds >= finds:
+            break
+    return wanted
+
+
 def _word(yes: bool) -> str:
     return "yes" if yes else "no"
 
@@ -217,7 +235,8 @@ def counted(out: Lived, months: int) -> dict[str, Any]:
         "falls": len(falls), "falls_of_the_twin": len(twin), "found": int((lead > 0).sum()),
         "share_found": float((lead > 0).mean()), "lead": float(lead.mean()),
         "missed": int((lead == 0).sum()), "visits": visited, "confirmed": confirmed,
-        "audit_visits": out.audit_visits, "listed": sum(map(len, out.listed.values())),
+        "audit_visits": out.audit_visits, "audit_finds_expected": round(out.audit_finds, 1),
+        "listed": sum(map(len, out.listed.values())),
         "unknown_trouble_months": len(unknown),
         "seen": out.seen[-2:],
         "villages": _by_village(falls, lead),
@@ -255,16 +274,25 @@ def drift(out: Lived, falls: pd.DataFrame) -> dict[str, float]:
             "households_there": float(village.isin(top).mean())}  # fmt: skip
 
 
-def of_seed(seed: int, households: int, months: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Size:
+    """How large a county is, how many months it lives on, and how many finds are expected of its audit at least."""
+
+    households: int
+    months: int
+    finds: float
+
+
+def of_seed(seed: int, size: Size) -> dict[str, Any]:
     """All ways of one county."""
-    plan_ = Plan(load_profile("baoshan", Dials(base_rate=0.9, precursors="strong")), households, first=FIRST,
-                 months=WARM + months, seed=seed)  # fmt: skip
+    plan_ = Plan(load_profile("baoshan", Dials(base_rate=0.9, precursors="strong")), size.households, first=FIRST,
+                 months=WARM + size.months, seed=seed)  # fmt: skip
     told: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as where:
         live, before = began(Path(where) / "start", plan_)
         for n, way in enumerate(WAYS):
             root = Path(shutil.copytree(Path(where) / "start", Path(where) / f"way-{n}"))
-            told[way.name] = counted(lived(root, copy.deepcopy(live), before, way, months), months)
+            told[way.name] = counted(lived(root, copy.deepcopy(live), before, way, size), size.months)
             shutil.rmtree(root)
     return told
 
@@ -280,36 +308,52 @@ def beside(one: dict[str, Any], other: dict[str, Any], *, seed: int = 1) -> tupl
     return one["share_found"] - other["share_found"], float(low), float(high)
 
 
+def written(name: str, size: Size) -> dict[int, dict[str, Any]]:
+    """The seeds that were lived and written before at this size; none where another size was."""
+    file = RESULTS / f"{name}.json"
+    told = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    same = {k: told.get(k, 0) for k in asdict(size)} == asdict(size)
+    return {int(seed): ways for seed, ways in told["seeds"].items()} if same else {}
+
+
 def main() -> None:
     """Lives all ways of each seed, each seed in a process of its own; prints the table and keeps the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--households", type=int)
     parser.add_argument("--seeds", type=int, nargs="*")
+    parser.add_argument("--finds", type=float, default=0.0)
     parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
     a = parser.parse_args()
-    size = "full" if a.full else "small"
-    households, months, seeds = SIZES[size]
-    households = a.households or households
+    households, months, seeds = SIZES["full" if a.full else "small"]
+    size = Size(a.households or households, months, a.finds)
     if a.part is not None:
-        print(json.dumps(of_seed(a.part, households, months)))
+        print(json.dumps(of_seed(a.part, size)))
         return
-    told = {}
+    name = f"loop{'' if a.full else '-small'}{f'-finds-{a.finds:g}' if a.finds else ''}"
+    again = [*["--full"] * a.full, "--households", size.households, "--finds", size.finds]
+    told = written(name, size)
     for seed in a.seeds or seeds:
-        told[seed] = apart(__file__, *["--full"] * a.full, "--households", households, "--part", seed)
-        rules = told[seed][WAYS[0].name]
-        show(
-            (f"seed {seed}", "falls", "twin's", "found", "less rules alone", "missed", "lead", "visits", "audit",
-             "confirmed", "unknown months", "lists / falls in villages listed before"),
-            [(name, w["falls"], w["falls_of_the_twin"], f"{w['share_found']:.0%}",
-              "{:+.0%} [{:+.0%}, {:+.0%}]".format(*beside(w, rules)), w["missed"], f"{w['lead']:.2f}", w["visits"],
-              w["audit_visits"], w["confirmed"], w["unknown_trouble_months"],
-              f"{w['drift']['listings_there']:.0%} / {w['drift']['falls_there']:.0%}")
-             for name, w in told[seed].items()],
-        )  # fmt: skip
-        write("loop" if a.full else "loop-small", {
-            "machine": machine(), "versions": versions("lightgbm", "numpy"), "simulated": True,
-            "households": households, "months": months, "seeds": {str(s): w for s, w in told.items()}})  # fmt: skip
+        if seed not in told:
+            told[seed] = apart(__file__, *again, "--part", seed)
+            write(name, {
+                "machine": machine(), "versions": versions("lightgbm", "numpy"), "simulated": True, **asdict(size),
+                "seeds": {str(s): w for s, w in told.items()}})  # fmt: skip
+        _show(seed, told[seed])
+
+
+def _show(seed: int, ways: dict[str, Any]) -> None:
+    """Prints the ways of a seed beside each other."""
+    rules = ways[WAYS[0].name]
+    show(
+        (f"seed {seed}", "falls", "twin's", "found", "less rules alone", "missed", "lead", "visits", "audit",
+         "confirmed", "unknown months", "lists / falls in villages listed before"),
+        [(name, w["falls"], w["falls_of_the_twin"], f"{w['share_found']:.0%}",
+          "{:+.0%} [{:+.0%}, {:+.0%}]".format(*beside(w, rules)), w["missed"], f"{w['lead']:.2f}", w["visits"],
+          w["audit_visits"], w["confirmed"], w["unknown_trouble_months"],
+          f"{w['drift']['listings_there']:.0%} / {w['drift']['falls_there']:.0%}")
+         for name, w in ways.items()],
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

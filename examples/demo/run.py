@@ -31,16 +31,19 @@ def run(where: Path, *, households: int = HOUSEHOLDS) -> int:
         file.write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
     here = ["--workspace", str(where)]
     # Many more households fall than would in a county of this size: there must be something to learn and to look at.
+    # As departments' files: names come with the register's own, and a village's list is seen as its cadre sees it.
     grow = ["simulate", "--households", str(households), "--months", str(MONTHS), "--base-rate", "0.9"]
+    files = ["--style", "clean"]
     looked_back = ["review", LIST, "--months", str(REVIEWED)]
     for command in (
-        [*grow, *here], ["intake", *here], ["train", "new_poverty", "--as-of", EARLIER, *here],
+        [*grow, *files, *here], ["intake", *here], ["train", "new_poverty", "--as-of", EARLIER, *here],
         ["train", "--as-of", LEARN, *here], ["month", LIST, *here], [*looked_back, *here],
     ):  # fmt: skip
         status = main(command)
         if status:
             return status
     print(f"\nSimulated households. The list: {where / 'data' / 'lists' / LIST / 'warnings.xlsx'} (and .csv beside it)")
+    print(f"A village's own list, with (simulated) names: {where / 'data' / 'lists' / LIST / 'villages'}")
     print(f"The review of {REVIEWED} months: {where / 'data' / 'reports' / f'review-{LIST}-{REVIEWED}m.html'}")
     print(
         "What the model found that the rules did not, forward in time: "

@@ -13,7 +13,7 @@ from fpml.catalogue.deliveries import (
     layouts,
     plain_header,
 )
-from fpml.catalogue.listing import LEVELS, Level, Levels, Listing
+from fpml.catalogue.listing import LEVELS, Fell, Level, Levels, Listing
 from fpml.catalogue.load import fingerprint, load, policy_files, read_proposals
 from fpml.catalogue.model import HEADS, LINE, Catalogue, Wording, heads_feature, references
 from fpml.catalogue.reviewing import (
@@ -96,6 +96,7 @@ __all__ = [
     "Every",
     "Feature",
     "FeatureSet",
+    "Fell",
     "Group",
     "Grouping",
     "Indicator",

@@ -70,13 +70,13 @@ class Expansion:
         return order
 
 
-Asked = Iterable[tuple[str, Condition]]
+Asked = Iterable[tuple[str, str]]
 
 
 def expand(
     indicators: Mapping[str, Indicator], derived: Mapping[str, Derived], county: County, asked: Asked
 ) -> Expansion:
-    """Every feature that indicators, derived features, places, the line and conditions (`asked`) ask for."""
+    """Every feature that indicators, derived features, places, the line and others (`asked`: by place) ask for."""
     features, computed = _declared(indicators)
     all_of = Expansion(indicators, features, {**computed, **derived})
     for name in sorted(set(computed) & set(derived)):
@@ -89,8 +89,8 @@ def expand(
     for place in (county.village, *region, *(d.place for d in derived.values() if d.place)):
         all_of.resolve(f"{place}__last__ever", f"county.yaml or features.yaml @ {place}")
     all_of.resolve(county.line.heads, "county.yaml @ line.heads")
-    for where, condition in asked:
-        all_of.resolve(condition.feature, where)
+    for where, name in asked:
+        all_of.resolve(name, where)
     for name, d in list(all_of.derived.items()):
         for of in (*([d.of] if d.of else []), *(b for b in d.by if b not in (LINE, HEADS))):
             all_of.resolve(of, f"features.yaml @ {name}")

@@ -1,12 +1,12 @@
 """How a list is told and dealt out: reasons, likely causes, levels, who else calls, floors; `lists.yaml` as types."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from fpml.catalogue.types import Condition, Conditions, Mark, Name, Policy, Severity, Words
+from fpml.catalogue.types import Condition, Conditions, Feature, Mark, Name, Policy, Severity, Window, WindowText, Words
 from fpml.errors import Fault, did_you_mean
 
 Level = Literal["high", "middle", "low"]
@@ -21,7 +21,8 @@ class Telling(Policy):
     equal ones stand in the catalogue's order, so that a hair's breadth does not reorder reasons. `tells`: of one
     indicator's features those that contribute this share of its strongest may be told in its place. `fewest`: no
     yardstick is taken from fewer households. `marked`: above or below this share of them a value counts as high or low.
-    `always`: what is told of a household of whom nothing else can be, the first that is known.
+    `always`: what is told of a household of whom nothing else can be, the first that is known. `shared`: groups that
+    tell of all income; what they add is the part of the cause whose kind of income has fallen most (`Likely.fell`).
     """
 
     least: float = Field(gt=0)
@@ -32,17 +33,50 @@ class Telling(Policy):
     fewest: int = Field(ge=10)
     marked: Annotated[float, Field(ge=0.5, le=1)]
     always: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+
+
+class Fell(Policy):
+    """A kind of income, held against the same months of the year before: sums of one amount over a window."""
+
+    indicator: Name
+    window: WindowText
+
+    @property
+    def now(self) -> str:
+        """The feature that is the sum of the window."""
+        return Feature(indicator=self.indicator, reduction="sum", window=self.window).name
+
+    @property
+    def before(self) -> str:
+        """The feature that is the sum of the same months of the year before."""
+        then = Window(length=self.window.length, ago=self.window.ago + 12, to_date=self.window.to_date)
+        return Feature(indicator=self.indicator, reduction="sum", window=then).name
 
 
 class Likely(Policy):
     """A cause as indicators and rules name it: the cause of visits.yaml that it is, and what to ask and look at.
 
     `recorded`: where one of these holds the event itself is on record, and is named before what may follow from it.
+    `fell`: the kind of income that goes down with it.
     """
 
     cause: Name
     ask: Words
     recorded: tuple[Condition, ...] = ()
+    fell: Fell | None = None
+
+    def of(self, known: Collection[str]) -> "Likely":
+        """Without what asks of indicators that are not known."""
+
+        recorded = tuple(c for c in self.recorded if _of(c) in known)
+        fell = self.fell if self.fell and self.fell.indicator in known else None
+        return self.model_copy(update={"recorded": recorded, "fell": fell})
+
+
+def _of(condition: Condition) -> str:
+    """The indicator that a condition asks of, as its feature's name tells it."""
+    return condition.feature.split("__")[0]
 
 
 class Levels(Policy):
@@ -133,19 +167,15 @@ class Listing(Policy):
         """How visits are drawn by lot on a day; None before the first."""
         return next((one for one in reversed(self.exploring) if one.from_ <= day), None)
 
-    def of(self, indicators: Iterable[str]) -> "Listing":
-        """Without what asks of indicators that a county does not have."""
+    def of(self, indicators: Iterable[str], derived: Iterable[str]) -> "Listing":
+        """Without what asks of indicators and groups that a county does not have."""
         known = set(indicators)
+        groups = known | set(derived)
+        reasons = self.reasons.model_copy(update={"shared": tuple(g for g in self.reasons.shared if g in groups)})
 
-        def told(condition: Condition) -> bool:
-            return condition.feature.split("__")[0] in known
-
-        apart = {n: g for n, g in self.apart.items() if all(told(c) for _, c in g.each())}
-        causes = {
-            n: one.model_copy(update={"recorded": tuple(c for c in one.recorded if told(c))})
-            for n, one in self.causes.items()
-        }
-        return self.model_copy(update={"apart": apart, "causes": causes})
+        apart = {n: g for n, g in self.apart.items() if all(_of(c) in known for _, c in g.each())}
+        causes = {n: one.of(known) for n, one in self.causes.items()}
+        return self.model_copy(update={"apart": apart, "causes": causes, "reasons": reasons})
 
     def conditions(self) -> Iterator[tuple[str, Condition]]:
         """Every condition, and its place."""
@@ -154,8 +184,19 @@ class Listing(Policy):
         for name, one in self.causes.items():
             yield from ((f"lists.yaml @ causes.{name}.recorded.{i}", c) for i, c in enumerate(one.recorded))
 
-    def faults(self, causes: Iterable[str], told: Iterable[str]) -> Iterator[Fault]:
-        """Causes that visits.yaml does not have, and causes of indicators and rules of which nothing is said here."""
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Every feature that is asked for beside conditions, and its place."""
+        for name, one in self.causes.items():
+            if one.fell:
+                yield from ((f"lists.yaml @ causes.{name}.fell", f) for f in (one.fell.now, one.fell.before))
+
+    def faults(self, causes: Iterable[str], told: Iterable[str], groups: Iterable[str]) -> Iterator[Fault]:
+        """Causes that visits.yaml does not have, causes of which nothing is said here, shared groups that are none."""
+        names = list(groups)
+        for group in self.reasons.shared:
+            if group not in names:
+                remedy = did_you_mean(group, names)
+                yield Fault("lists.yaml @ reasons.shared", f"unknown group `{group}`", remedy)
         known = list(causes)
         for name, likely in self.causes.items():
             if likely.cause not in known:

@@ -67,16 +67,17 @@ def load(folder: Path, defaults: Path) -> Catalogue:
     watching = own.over(usual)
     listing = with_words(listing, parse(defaults / LISTS, Listing))
     if not (folder / LISTS).is_file():
-        listing = listing.of(indicators)
+        listing = listing.of(indicators, derived)
     asked = [*conditions(rules, checks, county), *review.conditions(), *listing.conditions()]
     faults.extend(_between_files(departments, indicators, rules, county))
     faults.extend(review.faults(rules, departments))
     faults.extend(visiting.faults(indicators))
     told = {*(i.cause for i in indicators.values()), *(r.cause for r in rules.values())}
-    faults.extend(listing.faults(visiting.causes, told))
+    faults.extend(listing.faults(visiting.causes, told, [*indicators, *derived]))
     faults.extend([*watching.faults(), *watching.strange_places(usual)])
     faults.extend(f for where, c in asked for f in table_faults(where, c, county))
-    features = expand(indicators, derived, county, asked)
+    named = [*((where, c.feature) for where, c in asked), *listing.named()]
+    features = expand(indicators, derived, county, named)
     ordered = features.ordered(county) if not features.faults else {}
     if faults or features.faults:
         raise PolicyError(sorted({*faults, *features.faults}))
@@ -98,11 +99,11 @@ def load(folder: Path, defaults: Path) -> Catalogue:
         fingerprint=fingerprint(policy_files(folder, defaults)),
         codes=MappingProxyType({name: i for i, name in enumerate(indicators)}),
     )
-    named = {
+    in_words = {
         n: d.model_copy(update={"name": _in_words(d, unnamed)}) if n.endswith(IN_LINES) or AGAINST in n else d
         for n, d in ordered.items()
     }
-    whole = Catalogue(**{**vars(unnamed), "derived": MappingProxyType(named)})
+    whole = Catalogue(**{**vars(unnamed), "derived": MappingProxyType(in_words)})
     if not whole.known_by_itself(county.watched.feature):
         problem = f"`{county.watched.feature}` is unknown where a department is late; nobody would be watched then"
         raise PolicyError(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -69,13 +70,14 @@ def reasons(told: Contributions, model: RiskModel, row: int, at: int, teller: Te
     order = np.argsort(-np.round(part / telling.step), kind="stable")
     raising = [g for g in order if part[g] >= telling.least][: telling.raising]
     lowering = [g for g in order[::-1] if part[g] <= -telling.least][: telling.lowering + OFFERED]
-    # Of what lowers it something that a reader can follow, where there is any.
-    lowering.sort(key=lambda g: not teller.best(told, model, row, int(g), at).agrees)
-    chosen = raising, lowering[: telling.lowering]
+    # Of what lowers it something that a reader can follow, where there is any; no more are looked at than are told.
+    followed = (g for g in lowering if teller.best(told, model, row, int(g), at).agrees)
+    best = list(islice(followed, telling.lowering))
+    chosen = raising, [*best, *(g for g in lowering if g not in best)][: telling.lowering]
     up, down = (tuple(teller.of_group(told, model, row, int(g), at) for g in some) for some in chosen)
     if not any(r.observed for r in up):
         up = (*up[: telling.raising - 1], *teller.always(at))
-    return Told(up, down, _causes(told, row, teller.catalogue))
+    return Told(up, down, _causes(told, row, at, teller))
 
 
 def _says_the_same(one: str, other: str, catalogue: Catalogue) -> bool:
@@ -84,13 +86,14 @@ def _says_the_same(one: str, other: str, catalogue: Catalogue) -> bool:
     return 2 * len(made[0] & made[1]) > len(made[0] | made[1])
 
 
-def _causes(told: Contributions, row: int, catalogue: Catalogue) -> tuple[tuple[str, float], ...]:
+def _causes(told: Contributions, row: int, at: int, teller: Teller) -> tuple[tuple[str, float], ...]:
     """By cause what its indicators together add, strongest first; `other` is none."""
     added: dict[str, float] = {}
-    for group, part in zip(told.groups, told.grouped[row], strict=True):
-        cause = catalogue.cause(group)
+    parts = told.grouped[row].tolist()
+    for g in teller.pointing(told.groups):
+        cause = teller.cause(told.groups[g], parts[g], at)
         if cause:
-            added[cause] = added.get(cause, 0.0) + float(part)
-    telling = catalogue.listing.reasons
+            added[cause] = added.get(cause, 0.0) + parts[g]
+    telling = teller.catalogue.listing.reasons
     strong = [(c, v) for c, v in added.items() if v >= telling.least]
     return tuple(sorted(strong, key=lambda p: -round(p[1] / telling.step)))

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 import pyarrow as pa
 
 from fpml.catalogue import EVER, Catalogue, Direction, Language
 from fpml.dates import AsOf
+from fpml.lists.fallen import Falls
 from fpml.lists.known import Known
 from fpml.lists.values import value_in_words
 from fpml.lists.yardstick import Stands, Yardstick
@@ -22,8 +24,9 @@ class Reason:
     """One indicator's part of an estimate, in words that can be checked at the door.
 
     `feature`: what is told; `group`: the indicator (or named group) whose log-odds contribution it is; `cause`: that of
-    the indicator, '' where it has none. `observed`: whether a value stands in it. `agrees`: whether the value lies on
-    the side that policy says goes with such a contribution; what does not is told neutrally.
+    the indicator, or of the kind of income that fell, '' where it has none. `observed`: whether a value stands in it.
+    `agrees`: whether the value lies on the side that policy says goes with such a contribution; what does not is told
+    neutrally.
     """
 
     feature: str
@@ -77,6 +80,7 @@ class Teller:
     known: Known
     yardstick: Yardstick | None = None
     _features: dict[str, _About] = field(default_factory=dict, repr=False)
+    _pointing: dict[tuple[str, ...], tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     def of_group(self, told: Contributions, model: RiskModel, row: int, group: int, at: int) -> Reason:
         """The reason that a group of features is: of the features that contribute most of it the one best told."""
@@ -107,7 +111,35 @@ class Teller:
         """What says that a household is below the line already, with its value."""
         name = self.catalogue.county.below_already.feature
         told = self._reason(self._weighed(name, at, 0.0), at, 0.0, self.catalogue.group(name))
-        return Reason(name, self._word("below").format(told=told.text), 0.0, told.group)
+        text = self._word("below").format(told=told.text) + self._fell(at)
+        return Reason(name, text, 0.0, told.group)
+
+    def cause(self, group: str, contribution: float, at: int) -> str:
+        """The cause that a contribution points to, '' where it points to none.
+
+        What tells of all income, and raises the estimate, points to the cause whose kind of income fell most.
+        """
+        if contribution > 0 and group in self.catalogue.listing.reasons.shared:
+            fell = self._falls.of(at)
+            return fell.cause if fell else ""
+        return self.catalogue.cause(group)
+
+    @cached_property
+    def _falls(self) -> Falls:
+        return Falls(self.histories, self.catalogue)
+
+    def pointing(self, groups: tuple[str, ...]) -> tuple[int, ...]:
+        """The positions of the groups that may point to a cause."""
+        if groups not in self._pointing:
+            shared = self.catalogue.listing.reasons.shared
+            told = [g in shared or bool(self.catalogue.cause(g)) for g in groups]
+            self._pointing[groups] = tuple(n for n, may in enumerate(told) if may)
+        return self._pointing[groups]
+
+    def _fell(self, at: int) -> str:
+        """The kind of income that fell most, now and a year before; '' where none did."""
+        fell = self._falls.of(at)
+        return fell.in_words(self.histories, at, self.catalogue, self.known, self.language) if fell else ""
 
     def _about(self, name: str) -> _About:
         if name not in self._features:
@@ -121,8 +153,11 @@ class Teller:
 
     def _reason(self, told: Weighed, at: int, contribution: float, group: str) -> Reason:
         neutral = told.observed and not told.agrees and contribution != 0 and self.yardstick is not None
-        text = self._sentence(told, at) + (self._word("neutral") if neutral else "")
-        return Reason(told.name, text, contribution, group, self.catalogue.cause(group), told.observed, told.agrees)
+        shared = contribution > 0 and group in self.catalogue.listing.reasons.shared
+        text = self._sentence(told, at) + (self._fell(at) if shared else "")
+        text += self._word("neutral") if neutral else ""
+        cause = self.cause(group, contribution, at)
+        return Reason(told.name, text, contribution, group, cause, told.observed, told.agrees)
 
     def _sentence(self, told: Weighed, at: int) -> str:
         catalogue, name = self.catalogue, told.name

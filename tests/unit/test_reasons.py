@@ -220,6 +220,29 @@ def test_an_event_on_record_is_named_before_what_follows_from_it(catalogue: Cata
     assert likely_causes(told, ("disability_new",), (), catalogue)[0] == "disability"
 
 
+def test_reasons_of_a_county_say_what_fell_and_count_it_for_its_cause(trained: County) -> None:
+    table, models = trained.at(AS_OF), trained.models(AS_OF)
+    stand = lists.standing(table, models, trained.catalogue)
+    rows = np.argsort(-np.nan_to_num(stand.score, nan=-1.0), kind="stable")[:200].tolist()
+    teller = lists.Teller(table, trained.catalogue, "zh", lists.Known(AS_OF))
+    told = lists.all_told(rows, models, stand, teller)
+    kinds = ("income_wage", "income_farm", "transfers")
+    amounts = {n: table[n].to_pylist() for k in kinds for n in (f"{k}__sum__3m_1m_ago", f"{k}__sum__3m_13m_ago")}
+    seen = 0
+    for row, of in told.items():
+        lost = {k: amounts[f"{k}__sum__3m_13m_ago"][row] - amounts[f"{k}__sum__3m_1m_ago"][row] for k in kinds}
+        most = max(lost, key=lambda k: lost[k])
+        cause = {"income_wage": "unstable_work", "income_farm": "business_failure"}.get(most, "")
+        for reason in of.raising:
+            if reason.group == "income" and reason.contribution > 0:
+                seen += 1
+                assert reason.cause == (cause if lost[most] > 0 else "")
+                assert ("上年同期" in reason.text) == (lost[most] > 0)
+                if reason.cause and reason.contribution > 0.5:
+                    assert dict(of.causes).get(cause, 0) > 0
+    assert seen > 20
+
+
 def test_small_changes_leave_the_first_reason(trained: County) -> None:
     table, models = trained.at(AS_OF), trained.models(AS_OF)
     stand = lists.standing(table, models, trained.catalogue)

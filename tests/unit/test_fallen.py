@@ -1,0 +1,95 @@
+"""Which kind of income fell: what tells of all income is told with it and points to its cause; causes on record."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fpml import lists
+from fpml.catalogue import Catalogue, load
+from fpml.dates import AsOf
+from fpml.errors import PolicyError
+from fpml.lists.fallen import Falls
+from fpml.lists.placing import recorded_causes
+from fpml.workspace import DEFAULT_POLICY
+
+AS_OF = AsOf.parse("2023-06")
+KINDS = ("income_wage", "income_farm", "transfers")
+
+
+def a_household(**yuan: tuple[int | None, int | None]) -> pa.Table:
+    """One household: by kind of income three months that ended a month ago, and the same of the year before."""
+    columns = {"household_id": pa.array(["h1"])}
+    for kind in KINDS:
+        for window, value in zip(("3m_1m_ago", "3m_13m_ago"), yuan.get(kind, (0, 0)), strict=True):
+            columns[f"{kind}__sum__{window}"] = pa.array([None if value is None else 100 * value], pa.int64())
+    return pa.table(columns)
+
+
+@pytest.mark.parametrize(
+    ("yuan", "cause"),
+    [
+        ({"income_wage": (3000, 9000), "income_farm": (0, 5999)}, "unstable_work"),
+        ({"income_wage": (3000, 9000), "income_farm": (0, 6001)}, "business_failure"),
+        ({"income_wage": (3000, 9000), "transfers": (0, 6001)}, ""),
+        ({"income_wage": (None, 9000), "income_farm": (100, 200)}, "business_failure"),
+    ],
+)
+def test_the_kind_that_lost_most_is_named(
+    catalogue: Catalogue, yuan: dict[str, tuple[int | None, int | None]], cause: str
+) -> None:
+    fell = Falls(a_household(**yuan), catalogue).of(0)
+    assert fell is not None
+    assert fell.cause == cause
+
+
+@pytest.mark.parametrize("yuan", [{}, {"income_wage": (9000, 9000)}, {"income_wage": (9000, 100)}])
+def test_where_nothing_fell_nothing_is_named(catalogue: Catalogue, yuan: dict[str, tuple[int, int]]) -> None:
+    assert Falls(a_household(**yuan), catalogue).of(0) is None
+
+
+def test_a_wage_that_stopped_is_told_with_what_it_was_and_when_it_last_came(catalogue: Catalogue) -> None:
+    table = a_household(income_wage=(0, 9000))
+    fell = Falls(table, catalogue).of(0)
+    assert fell is not None
+    known = lists.Known(AS_OF, events={("h1", "income_wage"): np.array([19_400, 19_417], np.int32)})
+    assert fell.in_words(table, 0, catalogue, known, "en") == (
+        "; wage income, the 3 months that ended 1 months ago: 0 yuan, "
+        "in the same months of the year before 9,000 yuan, last record 2023-03-01"
+    )
+    less = a_household(income_wage=(10, 9000))
+    assert "last record" not in fell.in_words(less, 0, catalogue, known, "en")
+
+
+def test_what_tells_of_all_income_points_to_the_kind_that_fell_and_what_lowers_to_none(catalogue: Catalogue) -> None:
+    teller = lists.Teller(a_household(income_wage=(0, 9000)), catalogue, "zh", lists.Known(AS_OF))
+    assert teller.cause("income", 0.4, 0) == "unstable_work"
+    assert teller.cause("income", -0.4, 0) == ""
+    assert teller.cause("income_farm", 0.4, 0) == "business_failure"
+    steady = lists.Teller(a_household(), catalogue, "zh", lists.Known(AS_OF))
+    assert steady.cause("income", 0.4, 0) == ""
+
+
+def test_an_event_of_two_years_ago_is_on_record_and_an_older_one_is_not(catalogue: Catalogue) -> None:
+    needed = {c.feature for _, c in catalogue.listing.conditions()}
+    none = {name: pa.array([0, 0], pa.int64()) for name in needed}
+    for name, cause in (("accident__count__24m", "accident"), ("out_of_work__count__24m", "unstable_work")):
+        assert recorded_causes(pa.table(none | {name: pa.array([1, 0])}), catalogue) == [(cause,), ()]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("shared: [income]", "shared: [incme]", "lists.yaml @ reasons.shared: unknown group `incme`"),
+        ("indicator: income_wage,", "indicator: income_wge,", "lists.yaml @ causes.unstable_work.fell: unknown"),
+    ],
+)
+def test_a_fault_of_the_file_is_told_with_its_place(policy: Path, old: str, new: str, said: str) -> None:
+    path = policy / "lists.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(PolicyError) as caught:
+        load(policy, DEFAULT_POLICY)
+    assert said in str(caught.value)
