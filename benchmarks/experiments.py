@@ -443,7 +443,8 @@ def main() -> None:
         show(heads, [[r[h] if isinstance(r[h], str) else f"{r[h]:.4f}" for h in heads] for r in rows])
     about = {"households": int(pd.Series(ground.told["household_id"].to_pandas()).nunique()), "runs": runs,
              "seeds": len(ground.seeds), "machine": machine(), "versions": versions("lightgbm", "numpy")}  # fmt: skip
-    write("experiments" if a.full or a.county else "experiments-small", {**about, "experiments": told})
+    name = "experiments" if a.full or a.county else "experiments-small"
+    write("-".join([name, *(a.only if len(a.only) < len(EXPERIMENTS) else ())]), {**about, "experiments": told})
 
 
 if __name__ == "__main__":

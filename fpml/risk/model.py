@@ -24,6 +24,7 @@ from fpml.risk.calibrate import Calibration, fit_calibration
 from fpml.risk.definition import ModelDefinition
 from fpml.risk.learning import LearningRows, households_hashed
 from fpml.risk.linear import Linear
+from fpml.risk.shapley import shapley
 from fpml.risk.trees import Trees
 
 try:
@@ -107,16 +108,12 @@ class RiskModel:
         return np.asarray(told + self.offset)
 
     def contributions(self, x: Matrix, horizon: int) -> tuple[Floats, Floats]:
-        """Exact TreeSHAP: each feature's contribution (rows, features) and the base (rows); they sum to `raw`.
+        """Exact Shapley values of the trees' paths: each feature's contribution (rows, features) and the base (rows).
 
-        The horizon is the same for every row, so its contribution belongs to the base, and so does the offset. What a
-        regression beside adds is each term's weight times its distance from the mean.
+        They sum to `raw`. The horizon is the same for every row, so its contribution belongs to the base, and so does
+        the offset. What a regression beside adds is each term's weight times its distance from the mean.
         """
-        stacked = _with_horizon(x, horizon)
-        # Each row by itself: so many threads say the same to the bit. (Trees' own text asks for one.)
-        each = [np.asarray(b.predict(stacked, pred_contrib=True, num_threads=0), np.float64) for b in self._loaded()]
-        mean = np.sum(each, axis=0) / len(each)
-        added, base = mean[:, : len(self.features)], mean[:, len(self.features) :].sum(axis=1)
+        added, base = shapley(self.trees, x, horizon)
         if self.linear:
             beside = np.mean([n.contributions(x) for n in self.linear[horizon]], axis=0)
             start = float(np.mean([n.intercept for n in self.linear[horizon]]))
@@ -135,9 +132,6 @@ class RiskModel:
 
     def _beside(self) -> dict[str, list[dict[str, object]]]:
         return {str(h): [n.as_json() for n in of] for h, of in sorted(self.linear.items())}
-
-    def _loaded(self) -> list[lgb.Booster]:
-        return [lgb.Booster(model_str=text) for text in self.boosters]
 
     def save(self, folder: Path) -> None:
         """Writes the model as text and JSON into a folder that appears whole or not at all."""
@@ -398,10 +392,6 @@ def _grow(definition: ModelDefinition, shown: Shown, deal: tuple[int, int]) -> G
     )
     losses = np.array(told["valid_0"]["binary_logloss"]) * shown.weight[held].sum()
     return Grown(booster, losses)
-
-
-def _with_horizon(x: Matrix, horizon: int) -> Matrix:
-    return np.column_stack([x, np.full(x.shape[0], horizon, np.float32)])
 
 
 def _as_json(calibrations: Mapping[int, Calibration]) -> dict[str, dict[str, float]]:

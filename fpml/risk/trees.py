@@ -28,7 +28,8 @@ _CATEGORY, _LEFT, _ZERO, _NAN = 1, 2, 4, 8
 class Trees:
     """The trees of some boosters, one after the other; a child below 0 is the leaf ~child.
 
-    Of each split: its column (-1: the horizon), threshold, whether the missing goes left, and children (right, left).
+    Of each split: its column (-1: the horizon), threshold, whether the missing goes left, children (right, left), and
+    the share of the rows it learnt from that went to each (`cover`).
     Of each tree: where its splits and its leaves begin (one more than trees), and whether it splits on the horizon. Of
     each booster: where its trees begin.
     """
@@ -37,6 +38,7 @@ class Trees:
     threshold: Floats
     missing_left: npt.NDArray[np.bool_]
     child: Ints
+    cover: Floats
     value: Floats
     splits: Ints
     leaves: Ints
@@ -59,6 +61,7 @@ class Trees:
         leaves = [int(t["num_leaves"]) for t in trees]
         splits = _edges([n - 1 for n in leaves])
         child = np.stack([_joined(trees, side).astype(np.int32) for side in ("right_child", "left_child")], axis=1)
+        begins = _edges(leaves)
         on_horizon = np.concatenate([[0], np.cumsum(column == columns)])
         return cls(
             np.where(column == columns, -1, column).astype(np.int32),
@@ -66,9 +69,10 @@ class Trees:
             # Where nothing was missing when it was learnt, LightGBM takes the missing for 0.
             np.where(kind & _NAN, (kind & _LEFT) > 0, threshold >= 0),
             np.ascontiguousarray(child),
+            _shares(child, _joined(trees, "internal_count"), _joined(trees, "leaf_count"), splits, begins),
             _joined(trees, "leaf_value"),
             splits,
-            _edges(leaves),
+            begins,
             np.diff(on_horizon[splits]) > 0,
             _edges([len(booster) for booster in each]),
         )
@@ -77,12 +81,13 @@ class Trees:
         """The mean of the boosters' sums: (rows, horizons), for horizons in ascending order."""
         out = np.empty((x.shape[0], len(horizons)))
         at = np.asarray(horizons, np.float64)
-        told = tuple(vars(self).values())
+        told = (self.column, self.threshold, self.missing_left, self.child, self.value, self.splits, self.leaves,
+                self.parts, self.boosters)  # fmt: skip
         x = np.ascontiguousarray(x)
 
         def walk(first: int) -> None:
             """Some rows."""
-            _walk(x[first : first + BLOCK], at, *told, out[first : first + BLOCK])  # type: ignore[call-arg]
+            _walk(x[first : first + BLOCK], at, *told, out[first : first + BLOCK])
 
         pieces = range(0, x.shape[0], BLOCK)
         if len(pieces) < 2:
@@ -94,13 +99,24 @@ class Trees:
         return out
 
 
+def _shares(child: Ints, inside: Floats, in_leaf: Floats, splits: Ints, leaves: Ints) -> Floats:
+    """The share of each split's rows that went to each of its children."""
+    tree = np.repeat(np.arange(splits.size - 1), np.diff(splits))
+    many = np.empty(child.shape)
+    for side in range(2):
+        to = child[:, side]
+        split, leaf = splits[tree] + np.maximum(to, 0), leaves[tree] + np.maximum(~to, 0)
+        many[:, side] = np.where(to >= 0, inside[split], in_leaf[leaf])
+    return many / many.sum(axis=1, keepdims=True)
+
+
 def _fields(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.split("\n\n")[0].splitlines() if "=" in line)
 
 
 def _joined(trees: list[dict[str, str]], name: str) -> Floats:
     """A field of all trees; a tree of one leaf has no splits, whatever its fields say."""
-    alone = name != "leaf_value"
+    alone = not name.startswith("leaf_")
     parts = [
         np.array(t[name].split(), np.float64) for t in trees if t.get(name) and not (alone and t["num_leaves"] == "1")
     ]
