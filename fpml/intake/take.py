@@ -124,6 +124,8 @@ class Intake:
             self._commit()
         self._take_held()
         self.ledger.compact()
+        if self.shelf.vault:
+            self.shelf.vault.merge()
         if self.catalogue.county.membership and self.ledger.version >= 0 and "register" in vars(self):
             self.register.save(self.ledger, self.cache)
         taken = [self._placed.pop(d.fingerprint) for d in found if d.fingerprint in self._placed]
