@@ -211,7 +211,8 @@ def _status_tables(told: stands.Answer, language: str) -> Iterator[Table | Text]
     ledger, came = told["ledger"], told["deliveries"]
     table = Table(title="simulated" if told["simulated"] else None, show_header=False)
     table.add_row("policy", told["policy"])
-    table.add_row("ledger", f"version {ledger['version']}, known {ledger['known_from']} to {ledger['known_to']}")
+    known = f"version {ledger['version']}, known {ledger['known_from']} to {ledger['known_to']}"
+    table.add_row("ledger", known if ledger["known_to"] else "holds no records yet")
     refused = f"{came['refused']} refused, {came['refused_rows']:,} rows refused in {came['with_refused_rows']}"
     table.add_row("deliveries", f"{came['taken_in']} taken in, {refused}, {came['waiting']} waiting")
     table.add_row("running now", told["running"] or "nothing")

@@ -112,7 +112,7 @@ def run(
 
 def _clock(county: County, today: date) -> None:
     """Raises InputError where the ledger holds what became known after today: records would be refused as to come."""
-    if county.ledger.version >= 0 and (last := county.ledger.known_span()[1]) > today:
+    if county.ledger.version >= 0 and county.ledger.rows and (last := county.ledger.known_span()[1]) > today:
         problem = f"it says {today}, and the ledger holds what became known on {last}"
         raise InputError("clock", problem, "Set this machine's clock, and run again; nothing was taken in.")
 

@@ -42,6 +42,8 @@ from fpml.ledger.facts import (
 from fpml.ledger.probe import Sought
 
 SHARDS = 16
+# The version of a ledger into which nothing has been taken yet.
+BEFORE = -1
 # A shard may have so many files before they are merged into one: a year of months, and the years before. What was
 # merged stays on the disk, for past days. So they are merged only when the ledger has grown by so large a part since:
 # merged files take up some three times what it holds at most, where each year's merging would add all of it again.
@@ -91,14 +93,18 @@ class Ledger:
     ) -> None:
         self.folder, self.day, self._past = folder, day, version is not None
         self._live: tuple[int, pa.Table] | None = None
+        self._table: DeltaTable | None = None
+        self.shards, columns = shards, set(SCHEMA.names)
         try:
-            self._table: DeltaTable | None = DeltaTable(str(folder), version=version)
-            if day is not None:
-                self._go_back(self._table, day)
-            self.shards = int((self._table.metadata().description or "").removeprefix("shards="))
-            columns = set(self._table.schema().to_arrow().names)
+            if version != BEFORE:
+                table = DeltaTable(str(folder), version=version)
+                if day is not None:
+                    self._go_back(table, day)
+                self.shards = int((table.metadata().description or "").removeprefix("shards="))
+                columns = set(table.schema().to_arrow().names)
+                self._table = table
         except TableNotFoundError:
-            self._table, self.shards, columns = None, shards, set(SCHEMA.names)
+            pass
         except (DeltaError, ValueError, OSError) as e:
             raise LedgerError("ledger", f"cannot be read ({type(e).__name__})", "Restore its folder.") from None
         if not columns >= set(SCHEMA.names):
@@ -111,7 +117,7 @@ class Ledger:
     @property
     def version(self) -> int:
         """The number of the last change; -1 before the first."""
-        return self._table.version() if self._table else -1
+        return self._table.version() if self._table else BEFORE
 
     @property
     def content(self) -> str:
@@ -262,7 +268,8 @@ class Ledger:
         """The first and the last day on which anything became known."""
         actions = self._actions
         if not actions.num_rows:
-            raise NotYetError("ledger", "it holds no records", "Take in a delivery first.")
+            remedy = "No row of what came could be taken in: `fpml intake` says what was refused, and why."
+            raise NotYetError("ledger", "it holds no records", remedy)
         return pc.min(actions["min.known_date"]).as_py(), pc.max(actions["max.known_date"]).as_py()
 
     def known_by_month(self) -> dict[int, tuple[int, int]]:
@@ -382,7 +389,7 @@ class Ledger:
 
 def _elsewhere(folder: Path, version: int) -> Ledger:
     """The ledger in a folder as this machine sees it."""
-    if not folder.is_dir():
+    if version != BEFORE and not folder.is_dir():
         problem = f"there is no {folder} on {socket.gethostname()}"
         raise LedgerError("ledger", problem, "Share the workspace's folder with every machine, at the same path.")
     return Ledger(folder, version=version)

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import pickle
 import random
 import shutil
 import subprocess
@@ -279,6 +280,29 @@ def test_the_second_of_two_runs_is_told_who_is_at_it(
         process.join(300)
     assert sorted(p.exitcode or 0 for p in two) in ([0, 0], [0, 4])  # the second may begin after the first has ended
     assert contents(copy / LISTS) == undisturbed[0]
+
+
+def test_a_ledger_that_holds_nothing_says_so_and_takes_in_what_comes_then(
+    demo: fpml.County, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = fpml.init(tmp_path / "county").root
+    argv = ["month", "2022-06", "--quiet", "--workspace", str(root)]
+    assert main([*argv, "--engine", "spark"]) == 4
+    assert "ledger: nothing has been taken in yet" in capsys.readouterr().err
+    handed = pickle.loads(pickle.dumps(fpml.open(root).ledger))
+    with pytest.raises(NotYetError, match="nothing has been taken in yet"):
+        handed.shard(3)
+    (root / "data" / "deliveries").mkdir(exist_ok=True)
+    refused = "household_id,indicator,event_date,known_date,value\nH1,nobody_knows,2022-06-01,2022-06-02,1\n"
+    (root / "data" / "deliveries" / "refused.csv").write_text(refused, encoding="utf-8")
+    for _ in range(2):
+        assert main(argv) == 4
+        assert "No row of what came could be taken in" in capsys.readouterr().err
+    assert main(["status", "--workspace", str(root)]) == 0
+    assert "holds no records yet" in capsys.readouterr().out
+    shutil.copy(sorted(demo.workspace.deliveries.glob("*.parquet"))[0], root / "data" / "deliveries")
+    main(argv)
+    assert fpml.open(root).ledger.rows > 0
 
 
 # How far it is
