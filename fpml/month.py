@@ -34,6 +34,8 @@ from fpml.workspace import DEFAULT_POLICY
 
 STAGES = ("intake", "histories", "hits", "scores", "reasons", "lists")
 HEALTH, REVIEW = "health", "review"
+# Of which file of the ledger how much became known when: in the cache.
+COUNTED = "known-by-month.json"
 ByMonth = Mapping[int, tuple[int, int]]
 
 
@@ -91,7 +93,7 @@ def run(
             _clock(here, today or date.today())
             receipts = here.intake(today=today)
             ledger = here.ledger
-            by_month = ledger.known_by_month()
+            by_month = ledger.known_by_month(space.cache / COUNTED)
             counts |= {"deliveries": len(receipts), "rows": sum(r.rows for r in receipts)}
         before = lists.newest(space.lists, month)
         made = _made_from(here, month, language, (ledger.version, digest_of(by_month, month.month)), before)
