@@ -124,7 +124,7 @@ def cluster(as_executors_see_it: None, tmp_path: Path) -> Iterator[tuple[str, li
 
 def kill_in_the_middle(spark: Spark, worker: "subprocess.Popen[bytes]", killed: list[tuple[int, int]]) -> None:
     """Kills a worker when some parts of a run are done and most are not; how many were, and of how many."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while time.monotonic() < until and not killed:
         if spark._session is not None:
             tracker = spark._session.sparkContext.statusTracker()
