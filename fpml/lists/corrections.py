@@ -42,19 +42,21 @@ class _Line(NamedTuple):
 def write_corrections(shelf: Shelf, catalogue: Catalogue, folder: Path, kept: Path) -> list[Path]:
     """Writes a workbook for each sender and month with refused rows, a sheet for each kind of file; where they lie.
 
-    One whose rows have not changed since it was written (`kept` says it) stays as it is; those whose rows have all been
-    taken in since are removed. No ID number and no name stands in them.
+    Each sender has a folder. A workbook whose rows have not changed since it was written (`kept` says it) stays as it
+    is; those whose rows have all been taken in since are removed. No ID number and no name stands in them.
     """
     before, now = _known(kept), {}
     for (sender, month), receipts in sorted(_refused(shelf).items()):
-        path = folder / f"{sender}-{OUT}-{month}.xlsx"
-        now[path.name] = _state(shelf, catalogue, receipts)
-        if before.get(path.name) != now[path.name] or not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(path, shelf, catalogue, receipts)
-    for old in folder.glob(f"*-{OUT}-*.xlsx"):
-        if old.name not in now:
+        name = f"{sender}/{sender}-{OUT}-{month}.xlsx"
+        now[name] = _state(shelf, catalogue, receipts)
+        if before.get(name) != now[name] or not (folder / name).exists():
+            (folder / sender).mkdir(parents=True, exist_ok=True)
+            _write(folder / name, shelf, catalogue, receipts)
+    for old in [*folder.rglob(f"*-{OUT}-*.xlsx")]:
+        if old.relative_to(folder).as_posix() not in now:
             old.unlink()
+            with suppress(OSError):  # others of its sender are left
+                old.parent.rmdir()
     if now != before:
         kept.parent.mkdir(parents=True, exist_ok=True)
         half = kept.with_suffix(".part")

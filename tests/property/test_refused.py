@@ -97,17 +97,17 @@ def test_nothing_is_read_again_where_nothing_can_heal_it(tmp_path: Path, monkeyp
     opened: list[str] = []
     of = Shelf._of
     monkeypatch.setattr(Shelf, "_of", lambda self, d, kind: opened.append(kind) or of(self, d, kind))
-    books = {p.name: p.stat().st_mtime_ns for p in county.workspace.corrections.iterdir()}
+    books = {p.name: p.stat().st_mtime_ns for p in county.workspace.corrections.rglob("*.xlsx")}
     assert len(books) == 1
     for month in (1, 2):
         assert county.inbox.waiting(today=date(2021, month, 28)) == []
         county.intake(today=date(2021, month, 28))
     assert "held" not in opened
-    assert {p.name: p.stat().st_mtime_ns for p in county.workspace.corrections.iterdir()} == books
+    assert {p.name: p.stat().st_mtime_ns for p in county.workspace.corrections.rglob("*.xlsx")} == books
     member = ("HX0", PEOPLE[0], "", "", "户主", "2019-01-01", "", "1980-01-01", *[""] * 4)
     write(folder / "乡村振兴局-成员信息-2021-03_2021-03-13.csv", MEMBERS, [member])
     (again, _) = sorted(p.name for p in county.inbox.waiting(today=date(2021, 3, 28)))
     assert again == "records-2021-01.csv"
     county.intake(today=date(2021, 3, 28))
     assert [r.quarantined for r in county.inbox.receipts()] == [{"bad_date": 1}, {}, {}]
-    assert not [*county.workspace.corrections.iterdir()]
+    assert not [*county.workspace.corrections.rglob("*.xlsx")]
