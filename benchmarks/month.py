@@ -70,7 +70,8 @@ def of_county(source: Path, root: Path) -> None:
         leave = shutil.ignore_patterns("artefacts")
         shutil.copytree(source / name, root / name, dirs_exist_ok=True, ignore=leave)
     shutil.copy2(source / "data" / "identity.key", root / "data" / "identity.key")
-    shutil.copytree(source / "data" / "deliveries", root / "data" / "deliveries", copy_function=os.link)
+    where = root / "data" / "deliveries"
+    shutil.copytree(source / "data" / "deliveries", where, copy_function=os.link, dirs_exist_ok=True)
 
 
 def prepare(root: Path) -> None:

@@ -179,7 +179,9 @@ def _init(a: argparse.Namespace) -> None:
     _say(
         a,
         {"workspace": str(made.root)},
-        f"A workspace lies in {made.root}. Next: fpml intake FILES... --workspace {made.root}",
+        f"A workspace lies in {made.root}. Put a copy of its key, {made.key}, into a safe.\n"
+        f"Next: look through {made.policy}/county.yaml, put the departments' files into {made.deliveries}, and run\n"
+        f"fpml intake --workspace {made.root}",
     )
 
 

@@ -76,17 +76,21 @@ def month(a: argparse.Namespace, county: County, screen: Screen, say: Say, tell_
         print(later, file=sys.stderr)
     if done.logged is False:
         print("MLflow: the month's alarms could not be logged; the list stands.", file=sys.stderr)
+    if done.unwatched:
+        fault = f"fpml: a fault of ours in what is watched ({done.unwatched}). Please report it."
+        print(f"{fault} The list stands; the next run tries again.", file=sys.stderr)
     if a.json:
         refused = [r for r in done.receipts if r.refused]
         _line({"done": True, **_told(done, county)})
         for r in refused:
             print(f"{r.file}: {r.refused}", file=sys.stderr)
         county.inbox.page(a.lang)
-        return InputError.exit_code if refused else EXIT_DONE
+        status = InputError.exit_code if refused else EXIT_DONE
+        return EXIT_OURS if done.unwatched else status
     status = tell_intake(a, county, done.receipts)
     alarms = [x.as_json(county.catalogue.watching) for x in done.alarms]
     say(a, None, Group(_month_table(done), *_alarm_table(alarms, a.lang or "en")))
-    return status
+    return EXIT_OURS if done.unwatched else status
 
 
 def _stages(a: argparse.Namespace, screen: Screen) -> Stages:
@@ -113,6 +117,7 @@ def _told(done: Published, county: County) -> dict[str, object]:
         "later": done.later,
         "alarms": [x.as_json(county.catalogue.watching) for x in done.alarms],
         "logged": done.logged,
+        "unwatched": done.unwatched,
         "receipts": [asdict(r) for r in done.receipts],
         "review": [str(p) for p in done.review],
     }
@@ -206,7 +211,8 @@ def _status_tables(told: stands.Answer, language: str) -> Iterator[Table | Text]
     ledger, came = told["ledger"], told["deliveries"]
     table = Table(title="simulated" if told["simulated"] else None, show_header=False)
     table.add_row("policy", told["policy"])
-    table.add_row("ledger", f"version {ledger['version']}, known {ledger['known_from']} to {ledger['known_to']}")
+    known = f"version {ledger['version']}, known {ledger['known_from']} to {ledger['known_to']}"
+    table.add_row("ledger", known if ledger["known_to"] else "holds no records yet")
     refused = f"{came['refused']} refused, {came['refused_rows']:,} rows refused in {came['with_refused_rows']}"
     table.add_row("deliveries", f"{came['taken_in']} taken in, {refused}, {came['waiting']} waiting")
     table.add_row("running now", told["running"] or "nothing")
@@ -215,6 +221,10 @@ def _status_tables(told: stands.Answer, language: str) -> Iterator[Table | Text]
     if told["late"]:
         yield _rows("Late or missing", ("month", "what", "do"),
                     ((f["month"], f[language]["said"], f[language]["remedy"]) for f in told["late"]))  # fmt: skip
+    if month := told["unwatched"]:
+        yield Text(
+            f"The monitors have not seen the list of {month}: run `fpml month {month}` again, and see what it says."
+        )
     yield from _alarm_table(told["alarms"], language)
     if outlook := told["outlook"]:
         yield _rows("What lists find (estimates; what came is told later)", ("what", "figure"), _outlook(outlook))

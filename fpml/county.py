@@ -143,7 +143,7 @@ class County:
 
         One that cannot be read whole is refused whole, and its receipt says why; the others go on.
         """
-        return self.inbox.take(self.inbox.waiting() if files is None else files, today=today)
+        return self.inbox.take(self.inbox.waiting(today=today) if files is None else files, today=today)
 
     def as_ofs(self, last: AsOf | None = None) -> tuple[AsOf, ...]:
         """Every as-of of the county's calendar that the ledger reaches, up to the last one given."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
@@ -47,6 +48,8 @@ _SETTINGS = {
     "spark.shuffle.io.maxRetries": "1",
     "spark.shuffle.io.retryWait": "1s",
 }
+# The port of a server of Spark Connect that is not told, and seconds for it to answer.
+_CONNECT, _PATIENCE = 15002, 20
 _HERE = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 
 
@@ -138,6 +141,8 @@ class Spark:
         if self._session is not None:
             self._session.stop()
             self._session = None
+            # Spark Connect leaves behind that this process has a session of it: no other Spark would start here.
+            os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
 
     def _told(self, work: Callable[..., Any], table: pa.Table) -> pa.Table:
         """What the executors answer: the number of the part, and where in its answer these bytes stand."""
@@ -182,6 +187,8 @@ def _failing(master: str) -> Iterator[None]:
         if "No module named 'fpml'" in str(e):
             problem = "the executors' Python has no fpml"
             remedy = "Install fpml there, or set PYSPARK_PYTHON to a Python that has it."
+        if "Java heap space" in str(e):
+            problem, remedy = "Java had too little memory", "Give Spark more (`spark.driver.memory`; docs/scale.md)."
         raise InputError(f"spark {_said(master)}", problem, remedy) from None
 
 
@@ -195,6 +202,8 @@ def _session(master: str) -> Any:
     connect = master.startswith("sc://")
     if not connect and not shutil.which("java", path=_java()):
         raise UsageError("--engine spark", "there is no Java on this machine", "Install Java 17, or set JAVA_HOME.")
+    if connect:
+        _listened_to(master)
     # The executors' Python: the same as this one, unless somebody has said which.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("fpml")
@@ -207,11 +216,22 @@ def _session(master: str) -> Any:
         session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(_AT_A_TIME))
     except ImportError as e:
         problem = f"a part of Spark Connect is not installed ({e.name})"
-        raise UsageError("--engine spark", problem, "Run `pip install 'pyspark[connect]'`.") from None
+        raise UsageError("--engine spark", problem, "Run `pip install 'fpml[spark]'`.") from None
     except Exception as e:
         problem = f"Spark could not be started, or does not answer ({type(e).__name__})"
         raise InputError(f"spark {_said(master)}", problem, "It needs Java 17 here, and a master there.") from None
     return session
+
+
+def _listened_to(master: str) -> None:
+    """Raises InputError where nobody listens at a server of Spark Connect: pyspark itself would try for ten minutes."""
+    told = urlsplit(master)
+    try:
+        with socket.create_connection((told.hostname or "", told.port or _CONNECT), _PATIENCE):
+            pass
+    except (OSError, ValueError) as e:
+        problem, remedy = f"nobody listens there ({type(e).__name__})", "Start the server, or mend the address."
+        raise InputError(f"spark {_said(master)}", problem, remedy) from None
 
 
 def _said(master: str) -> str:

@@ -40,7 +40,7 @@ class Inbox:
         with alone(space.cache / "intake.lock", "intake"):
             intake = Intake(Ledger(space.ledger), self.catalogue, self.shelf, space.key, space.cache, day, told)
             receipts = intake.take(paths)
-            lists.write_corrections(self.shelf, self.catalogue, space.corrections)
+            lists.write_corrections(self.shelf, self.catalogue, space.corrections, space.cache / "corrections.json")
         return receipts
 
     def _counted(self, files: int) -> Callable[[str, float], None]:
@@ -53,27 +53,35 @@ class Inbox:
 
         return told
 
-    def waiting(self) -> list[Path]:
-        """The files in the deliveries folder that are to be taken in.
+    def waiting(self, *, today: date | None = None) -> list[Path]:
+        """The files in the deliveries folder that are to be taken in on a day (None: today).
 
         Those not taken in yet; those refused whole, until a later one of their kind and month has come; and those with
-        refused rows, since when the policy has changed or their day has come.
+        refused rows, since when the policy has changed or their day has come. Rows that wait for the register need no
+        file: see `fpml.intake.waiting`.
         """
-        receipts = self.receipts()
+        receipts, day = self.receipts(), today or date.today()
         told = {r.place: r for r in receipts}
-        whole = {_kind(r.file): r.day for r in receipts if r.runs}
         found = (p for p in self.workspace.deliveries.rglob("*") if p.is_file() and p.suffix != ".part")
-        return sorted(p for p in found if not p.name.startswith((".", "~$")) and self._waits(p, told, whole))
+        return sorted(
+            p for p in found if not p.name.startswith((".", "~$")) and self._waits(p, told.get(place_of(p)), day)
+        )
 
-    def _waits(self, path: Path, told: dict[tuple[str, int, int], Receipt], whole: dict[_Kind, str]) -> bool:
-        receipt = told.get(place_of(path)) or self.shelf.receipt(fingerprint(path))
+    def _waits(self, path: Path, receipt: Receipt | None, today: date) -> bool:
+        receipt = receipt or self.shelf.receipt(fingerprint(path))
         if receipt is None:
             return True
         if not receipt.runs:
             name = DeliveryName.parse(path.stem)
-            return name is None or whole.get(_kind(path.name), "") <= str(name.day)
-        in_time = "known_in_future" in receipt.quarantined
+            return name is None or self._whole_on(path.name) <= str(name.day)
+        # What an earlier fpml took in has no such day: it is asked once more, and then has.
+        in_time = "known_in_future" in receipt.quarantined and receipt.again_on <= str(today)
         return bool(receipt.quarantined) and (in_time or receipt.policy != self.catalogue.fingerprint)
+
+    def _whole_on(self, file: str) -> str:
+        """The day of the last delivery of a file's kind and month that was taken in; '' where none was."""
+        kind = _kind(file)
+        return max((r.day for r in self.receipts() if r.runs and _kind(r.file) == kind), default="")
 
     def receipts(self) -> list[Receipt]:
         """What became of every delivery so far, oldest first."""

@@ -4,7 +4,8 @@ Whatever is made is made from a `MadeFrom` alone (`drawn`, `written`): the same 
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -16,7 +17,7 @@ from fpml import lists
 from fpml.catalogue import Language, fingerprint, policy_files
 from fpml.county import County, Then
 from fpml.dates import AsOf
-from fpml.errors import InputError, NotYetError, disk
+from fpml.errors import InputError, NotYetError, disk, place_of
 from fpml.health import Alarm
 from fpml.intake import Receipt
 from fpml.kept_steps import KeptSteps
@@ -24,13 +25,17 @@ from fpml.ledger import digest_of
 from fpml.lists import Desk, Edition, MadeFrom, Standing, WarningList
 from fpml.lock import alone
 from fpml.record import Record
-from fpml.rules import hits
+from fpml.risk import RiskModel
+from fpml.rules import Bools, hits
 from fpml.stages import Stages
 from fpml.version import code
+from fpml.watch import stamp_of
 from fpml.workspace import DEFAULT_POLICY
 
 STAGES = ("intake", "histories", "hits", "scores", "reasons", "lists")
-REVIEW = "review"
+HEALTH, REVIEW = "health", "review"
+# Of which file of the ledger how much became known when: in the cache.
+COUNTED = "known-by-month.json"
 ByMonth = Mapping[int, tuple[int, int]]
 
 
@@ -41,7 +46,8 @@ class Published:
     `new`: whether this run published it; else nothing had changed since. `changed`: what was not the same as when the
     edition before it was published. `later`: months published before, whose lists could not know of this one: they may
     name the same households. `review`: the pages written, if any. `logged`: whether the alarms are in MLflow too; None
-    where nothing was to be logged.
+    where nothing was to be logged. `unwatched`: what the monitors failed of (kinds and places, no message); '' where
+    they did not: the list stands all the same, and the next run asks them again.
     """
 
     receipts: list[Receipt]
@@ -52,6 +58,7 @@ class Published:
     review: tuple[Path, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     logged: bool | None = None
+    unwatched: str = ""
 
     @property
     def folder(self) -> Path:
@@ -79,34 +86,35 @@ def run(
     another run is at it, DiskError where the disk refuses, InputError where the clock has gone back.
     """
     month, space, told = AsOf.parse(as_of), county.workspace, stages or Stages()
-    told.plan((*STAGES, REVIEW) if with_review else STAGES, space.cache / "month-times.json")
+    told.plan((*STAGES, HEALTH, *((REVIEW,) if with_review else ())), space.cache / "month-times.json")
     with disk(f"month {month}"), alone(space.cache / "month.lock", f"fpml month {month}"):
         here = replace(county, progress=told.within)
         with told.stage("intake") as counts:
             _clock(here, today or date.today())
             receipts = here.intake(today=today)
             ledger = here.ledger
-            by_month = ledger.known_by_month()
+            by_month = ledger.known_by_month(space.cache / COUNTED)
             counts |= {"deliveries": len(receipts), "rows": sum(r.rows for r in receipts)}
         before = lists.newest(space.lists, month)
         made = _made_from(here, month, language, (ledger.version, digest_of(by_month, month.month)), before)
         changed = _changed(before, made)
         # Pinned: what another run takes in or trains from here on makes no half-new list.
         pinned = replace(here, then=Then(made, ledger.version, made.vault))
-        edition = before if before and not changed else _publish(pinned, month, by_month, told)
+        edition, drawn_up = (before, None) if before and not changed else _publish(pinned, month, by_month, told)
         new = edition != before
         _recorded(here, edition)
-        alarms, logged = _watched(here, month) if new or receipts else ((), None)
+        asked = new or receipts or drawn_up or not here.watch.knows(edition)
+        alarms, logged, unwatched = _watched(pinned, edition, drawn_up, told) if asked else ((), None, "")
         pages = _reviewed(here, month, told) if with_review else ()
         if len(told.done) == len(told.names):
             told.keep()
     after = tuple(lists.published_after(space.lists, month))
-    return Published(receipts, edition, new, changed if new else (), after, pages, alarms, logged)
+    return Published(receipts, edition, new, changed if new else (), after, pages, alarms, logged, unwatched)
 
 
 def _clock(county: County, today: date) -> None:
     """Raises InputError where the ledger holds what became known after today: records would be refused as to come."""
-    if county.ledger.version >= 0 and (last := county.ledger.known_span()[1]) > today:
+    if county.ledger.version >= 0 and county.ledger.rows and (last := county.ledger.known_span()[1]) > today:
         problem = f"it says {today}, and the ledger holds what became known on {last}"
         raise InputError("clock", problem, "Set this machine's clock, and run again; nothing was taken in.")
 
@@ -147,12 +155,11 @@ def _changed(before: Edition | None, made: MadeFrom) -> tuple[str, ...]:
     return ("stamp",) if last is None else last.differs(made)
 
 
-def _publish(county: County, month: AsOf, by_month: ByMonth, stages: Stages) -> Edition:
+def _publish(county: County, month: AsOf, by_month: ByMonth, stages: Stages) -> tuple[Edition, WarningList]:
     """Makes the list and publishes it; gives the edition before where its files come out the same byte for byte."""
     assert county.then is not None
     space, made = county.workspace, county.then.made
-    kept = KeptSteps.of(space.cache / "month", made.digest)
-    warnings = drawn(county, month, stages=stages, kept=kept, by_month=by_month)
+    warnings = drawn(county, month, stages=stages, kept=_kept(county), by_month=by_month)
     with stages.stage("lists") as counts:
         half = lists.half_made(space.lists, month)
         written(warnings, half, county.desk())
@@ -164,14 +171,19 @@ def _publish(county: County, month: AsOf, by_month: ByMonth, stages: Stages) -> 
             edition = before
         else:
             edition = lists.put_in_force(half, space.lists, month)
-        kept.remove()
-    return edition
+    return edition, warnings
+
+
+def _kept(county: County) -> KeptSteps:
+    """The steps of the run that makes what the county was opened for."""
+    assert county.then is not None
+    return KeptSteps.of(county.workspace.cache / "month", county.then.made.digest)
 
 
 def drawn(
     county: County, month: AsOf, *, stages: Stages, kept: KeptSteps, by_month: ByMonth | None = None
 ) -> WarningList:
-    """The list of a county opened as it was then. `by_month`: keep the scores too, and what is watched."""
+    """The list of a county opened as it was then. `by_month`: keep the scores too."""
     assert county.then is not None
     with stages.stage("histories") as counts:
         histories, counts["resumed"] = kept.histories(lambda: county.at(month))
@@ -183,20 +195,25 @@ def drawn(
         counts |= {"rules": len(held), "hits": int(sum(h.sum() for h in held.values()))}
     with stages.stage("scores") as counts:
         models = county.models(month)
-        probability, counts["resumed"] = kept.probabilities(
-            lambda: lists.scores(histories, models, county.catalogue, over=county.engine.over)
-        )
+        stand, counts["resumed"] = _stand(county, histories, models, kept, held)
         counts["models"] = len(models)
-        stand = lists.standing(histories, models, county.catalogue, probability=probability, held=held)
         reckoned: tuple[pa.Table, Standing] = histories, stand
         if by_month is not None:
             county.keep_scores(month, reckoned=reckoned, by_month=by_month)
     with stages.stage("reasons") as counts:
         warnings = county.warning_list(month, language=county.then.made.language, reckoned=reckoned)
         counts["listed"] = len(warnings.rows)
-        if by_month is not None:
-            county.watch.keep(histories, stand, warnings, models)
     return warnings
+
+
+def _stand(
+    county: County, histories: pa.Table, models: Mapping[str, RiskModel], kept: KeptSteps, held: Mapping[str, Bools]
+) -> tuple[Standing, bool]:
+    """How each household stands, and whether its probabilities were there already."""
+    probability, again = kept.probabilities(
+        lambda: lists.scores(histories, models, county.catalogue, over=county.engine.over)
+    )
+    return lists.standing(histories, models, county.catalogue, probability=probability, held=held), again
 
 
 def written(warnings: WarningList, folder: Path, desk: Desk) -> None:
@@ -221,10 +238,51 @@ def _recorded(county: County, edition: Edition) -> None:
     record.add("published", edition=name, **told)
 
 
-def _watched(county: County, month: AsOf) -> tuple[tuple[Alarm, ...], bool | None]:
-    """The month's alarms, and whether they are logged in MLflow too."""
-    found = county.watch.alarms(month)
-    return tuple(found), county.watch.log(month, found)
+def _watched(
+    county: County, edition: Edition, warnings: WarningList | None, stages: Stages
+) -> tuple[tuple[Alarm, ...], bool | None, str]:
+    """The month's alarms, whether they are logged in MLflow too, and what failed of it.
+
+    A list that is published stands, whatever its monitors do: their faults are told and no more.
+    """
+    found: list[Alarm] = []
+    faults: list[str] = []
+    logged = None
+    with stages.stage(HEALTH) as counts:
+        with _told_of(faults):
+            if warnings is not None or not county.watch.knows(edition):
+                _keep(county, edition, warnings)
+        with _told_of(faults):
+            found = county.watch.alarms(edition.month)
+            logged = county.watch.log(edition.month, found)
+        counts["alarms"] = len(found)
+        if faults:
+            counts["fault"] = ", ".join(faults)
+    return tuple(found), logged, ", ".join(faults)
+
+
+@contextmanager
+def _told_of(faults: list[str]) -> Iterator[None]:
+    """Notes what fails within, its kind and place: a message could hold a household's data."""
+    try:
+        yield
+    except Exception as e:
+        faults.append(f"{type(e).__name__} at {place_of(e)}")
+
+
+def _keep(county: County, edition: Edition, warnings: WarningList | None) -> None:
+    """Keeps what an edition was made from for the monitors, and then lets go of the run's steps.
+
+    They are read again from the disk, so that a month needs no more memory for it, and a run that was killed after it
+    had published is made up for. `warnings` is None there.
+    """
+    kept, month = _kept(county), edition.month
+    histories, _ = kept.histories(lambda: county.at(month))
+    models = county.models(month)
+    stand, _ = _stand(county, histories, models, kept, hits(histories, county.catalogue))
+    listed = warnings or county.warning_list(month, reckoned=(histories, stand))
+    county.watch.keep(histories, stand, listed, models, stamp=stamp_of(edition))
+    kept.remove()
 
 
 def _reviewed(county: County, month: AsOf, stages: Stages) -> tuple[Path, ...]:

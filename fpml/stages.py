@@ -36,12 +36,13 @@ class Stages:
     usual: Path | None = None
     names: Sequence[str] = ()
     done: list[StageDone] = field(default_factory=list)
+    _now: str = ""
     _began: float = 0.0
     _last: Mapping[str, float] = field(default_factory=dict)
 
     def plan(self, names: Sequence[str], usual: Path) -> None:
         """Says which stages there will be."""
-        self.names, self.usual, self.done, self._last = names, usual, [], {}
+        self.names, self.usual, self.done, self._last, self._now = names, usual, [], {}, names[0]
         with suppress(OSError, ValueError, AttributeError):
             told = json.loads(usual.read_text(encoding="utf-8"))
             self._last = {n: float(told[n]) for n in names if n in told}
@@ -50,7 +51,7 @@ class Stages:
     def stage(self, name: str) -> Iterator[dict[str, int | str | bool]]:
         """Times what is done within; the counts put into what it gives are told with it."""
         counts: dict[str, int | str | bool] = {}
-        self._began = time.monotonic()
+        self._now, self._began = name, time.monotonic()
         self.within()
         yield counts
         self.done.append(StageDone(name, time.monotonic() - self._began, counts))
@@ -58,10 +59,15 @@ class Stages:
 
     def within(self, what: str = "", share: float | None = None) -> None:
         """Shows where the stage under way is: usable as the `progress` of what runs in it."""
-        at = min(len(self.done), len(self.names) - 1)
+        at = self._at
         name = self.names[at]
         text = f"{at + 1}/{len(self.names)} {name}" + (f": {what}" if what and what != name else "")
         self.show(text, *self._how_far(name, share))
+
+    @property
+    def _at(self) -> int:
+        """The number of the stage under way, from 0: those that had nothing to do are passed over."""
+        return self.names.index(self._now) if self._now in self.names else len(self.names) - 1
 
     def _how_far(self, name: str, share: float | None) -> tuple[float | None, float | None]:
         """The share of the whole that is done, and the seconds left; None each where the last time is not known."""
@@ -69,7 +75,7 @@ class Stages:
             return share, None
         usual, spent = self._last[name], time.monotonic() - self._began
         here = max(usual - spent, 0.0) if share is None else usual * (1 - share)
-        left = here + sum(self._last[n] for n in self.names[len(self.done) + 1 :])
+        left = here + sum(self._last[n] for n in self.names[self._at + 1 :])
         whole = sum(self._last.values())
         return (1 - left / whole if whole else None), left
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from fpml import lists
@@ -31,6 +32,7 @@ def status(county: County) -> Answer:
         "deliveries": _deliveries(county),
         "late": [*_late(county)],
         "alarms": [*_alarms(county)],
+        "unwatched": _unwatched(county),
         "outlook": _outlook(county),
         "published": [_edition(e) for e in lists.editions(space.lists)],
         "models": [*_models(county)],
@@ -72,6 +74,15 @@ def _alarms(county: County) -> Iterator[Answer]:
     """What is not as it was, of the last month told of and the one before it."""
     if told := county.inbox.expected().latest:
         yield from (a.as_json(county.catalogue.watching) for a in county.watch.lately(AsOf.parse(told)))
+
+
+def _unwatched(county: County) -> str:
+    """The month of the last list, where what it was made from was not kept for the monitors; else ''."""
+    published = lists.editions(county.workspace.lists)
+    last = published[-1] if published else None
+    with suppress(InputError):  # its stamp is damaged: that is told with the edition
+        return "" if last is None or county.watch.knows(last) else str(last.month)
+    return ""
 
 
 def _outlook(county: County) -> Answer | None:

@@ -29,12 +29,19 @@ class Watch:
     catalogue: Catalogue
     ledger: Ledger
 
-    def keep(self, histories: pa.Table, stand: Standing, warnings: WarningList, models: Models) -> None:
+    def knows(self, edition: Edition) -> bool:
+        """Whether what an edition was made from is kept."""
+        told = health.snapshots(self.workspace.health, edition.month).get(edition.month.month)
+        return told is not None and told.stamp == stamp_of(edition)
+
+    def keep(
+        self, histories: pa.Table, stand: Standing, warnings: WarningList, models: Models, *, stamp: str = ""
+    ) -> None:
         """Keeps what a list was made from, in counts, with what has changed since the list before and what came since.
 
-        A list of the same month that is published again takes its place.
+        A list of the same month that is published again takes its place. `stamp`: see `stamp_of`.
         """
-        told = health.of_list(histories, stand, warnings, models, self.catalogue)
+        told = replace(health.of_list(histories, stand, warnings, models, self.catalogue), stamp=stamp)
         month = AsOf.parse(told.month)
         before = kept.last_kept(self.workspace.scores / f"{month.shift(-1)}.parquet")
         if before is not None:
@@ -115,3 +122,9 @@ class Watch:
             figures |= {f"reasons_{d}": float(n) for d, n in told.reasons.items()}
         params = {"month": str(month), "policy": self.catalogue.fingerprint}
         return tracking.logged(settings, name=f"health {month}", params=params, metrics=figures)
+
+
+def stamp_of(edition: Edition) -> str:
+    """The digest of what an edition says it was made from; '' where it does not say."""
+    made = edition.made
+    return made.digest if made else ""

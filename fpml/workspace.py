@@ -217,7 +217,9 @@ def signing_key(space: Workspace) -> keys.IdentityKey:
 
 
 def init(folder: Path | str, policy: Path | None = None, *, key_hash: str = "sha256") -> Workspace:
-    """A new workspace with a policy profile (default: Jiangxi's) and a key of its own; what is there stays as it is.
+    """A new workspace with a policy profile (default: Jiangxi's), a key of its own and a folder for deliveries.
+
+    What is there stays as it is.
 
     A policy that has its county.yaml, which is written last, is whole, and a county's own. mlflow.yaml, by which a
     workspace is known, is the last of all: a half-made one is finished by the next call.
@@ -230,6 +232,7 @@ def init(folder: Path | str, policy: Path | None = None, *, key_hash: str = "sha
     if not (folder / "policy" / "county.yaml").exists():
         _copy((policy or DEFAULT_POLICY).glob("*.yaml"), folder / "policy")
     _copy(_packaged("models").glob("*.yaml"), folder / "models")
+    space.deliveries.mkdir(parents=True, exist_ok=True)
     _copy([_packaged("mlflow.yaml")], folder)
     return space
 

@@ -36,7 +36,7 @@ class Snapshot:
     `reasons`: by department how many of the reasons of high-risk households are its; `told` all of them. `foreseen`:
     entries that chances of one month foresee for the month after; `came`: how many of those at risk in the month before
     have entered since; None where it is not known. `changes`: rules that are not those of the list before, and
-    `policy_files` that are not.
+    `policy_files` that are not. `stamp`: the digest of what the edition that it tells of was made from.
     """
 
     month: str
@@ -57,6 +57,7 @@ class Snapshot:
     came: int | None = None
     changes: tuple[Change, ...] = ()
     policy_files: tuple[str, ...] = ()
+    stamp: str = ""
 
     def rests_on(self, department: str) -> float | None:
         """The share of the reasons of high-risk households that are a department's; None where there are none."""

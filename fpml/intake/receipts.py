@@ -4,7 +4,9 @@ import hashlib
 import json
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ class Receipt:
 
     `corrected` of the accepted rows tell a known fact anew; `later` were taken in when the register knew whom they tell
     of. `returned` of those already known were refused at first, and put right by their sender in another file: `mends`
-    says which rows a file of corrections stands for. A row may tell several facts: `facts` of them, `new_facts` new to
+    says which rows a file of corrections stands for. `again_on`: the first day on which rows that were told for a day
+    to come may be taken in; '' where there are none. A row may tell several facts: `facts` of them, `new_facts` new to
     the ledger. `filled`: by item, how many rows (`*`), and how many cells of each column say something; `months`: how
     many facts happened in each month. `refused`: why the whole file was, if it was. `place`: name, size and time of
     change of the file; `runs`: the transactions by which the ledger has it.
@@ -48,6 +51,7 @@ class Receipt:
     place: tuple[str, int, int] = ("", 0, 0)
     runs: tuple[str, ...] = ()
     mends: tuple[str, ...] = ()
+    again_on: str = ""
 
     def plus(self, other: "Receipt") -> "Receipt":
         """This and another piece of the same delivery."""
@@ -62,6 +66,7 @@ class Receipt:
             months=_sum(self.months, other.months),
             notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
             mends=(*self.mends, *other.mends),
+            again_on=min(filter(None, (self.again_on, other.again_on)), default=""),
         )
 
     def after(self, again: "Receipt") -> "Receipt":
@@ -76,6 +81,7 @@ class Receipt:
             new_facts=self.new_facts + again.new_facts,
             policy=again.policy,
             place=again.place,
+            again_on=again.again_on,
         )
 
     def once_more(self, again: "Receipt") -> "Receipt":
@@ -113,6 +119,12 @@ def _sum(a: Counts, b: Counts) -> Counts:
     return dict(Counter(a) + Counter(b) | {k: 0 for k in {**a, **b} if not a.get(k, 0) + b.get(k, 0)})
 
 
+@lru_cache(maxsize=2**16)
+def _read(path: Path, *_state: int) -> Receipt:
+    """The receipt in a file of this state: a run asks for all of them several times."""
+    return Receipt.from_json(path.read_text(encoding="utf-8"))
+
+
 def place_of(path: Path) -> tuple[str, int, int]:
     """A hash of a file's name (which may be somebody's), its size and time of change; zeros where it is not there."""
     name = hashlib.sha256(path.name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -132,8 +144,7 @@ def receipts_in(folder: Path) -> list[Receipt]:
     """Every receipt in a folder, oldest delivery first; one that cannot be read is left out."""
     found = []
     for path in folder.glob("*.json"):
-        try:
-            found.append(Receipt.from_json(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            continue
+        with suppress(OSError, ValueError, TypeError):
+            state = path.stat()
+            found.append(_read(path, state.st_size, state.st_mtime_ns, state.st_ino))
     return sorted(found, key=lambda r: (r.day, r.month, r.sender, r.file))

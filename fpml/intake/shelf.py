@@ -6,7 +6,7 @@ between is finished by the next: what the ledger has stands, what it does not ha
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -134,10 +134,18 @@ class Shelf:
         path = self._of(delivery, "refused")
         return pq.read_table(path, partitioning=None) if path.exists() else REFUSED.empty_table()
 
-    def held(self) -> Iterator[tuple[str, pa.Table]]:
-        """The facts of each delivery that wait for the register."""
-        for path in sorted(self.quarantine.glob("*.held.parquet")):
-            yield path.name.partition(".")[0], pq.read_table(path, partitioning=None).cast(HELD)
+    def held(self, deliveries: Collection[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+        """The facts of each delivery (None: of all) that wait for the register."""
+        for delivery in sorted(self.waiting() if deliveries is None else deliveries):
+            yield delivery, pq.read_table(self._of(delivery, "held"), partitioning=None).cast(HELD)
+
+    def waiting(self) -> dict[str, str]:
+        """The deliveries of which facts wait for the register, and the state of the file of each."""
+        return {p.name.partition(".")[0]: state_of(p) for p in self.quarantine.glob("*.held.parquet")}
+
+    def state(self, delivery: str) -> str:
+        """The state of the file of a delivery's refused rows: another one whenever they change."""
+        return state_of(self._of(delivery, "refused"))
 
     def settle(self, delivery: str, held: pa.Table, outcome: Codes) -> None:
         """Takes away waiting facts that were taken in; those refused for another reason go to the refused rows.
@@ -220,6 +228,15 @@ def held_facts(piece: Piece, fault: Codes) -> pa.Table:
     via = piece.via.filter(pa.array(wanted)) if piece.via is not None else pa.nulls(at.size, pa.string())
     columns = [pa.array([piece.sheet] * at.size, pa.string()), pa.array(piece.row[at]), pa.array(fault[wanted]), via]
     return pa.table([*columns, *facts.columns], schema=HELD)
+
+
+def state_of(path: Path) -> str:
+    """What tells a file from itself after a change: its size, time of change and number on the disk; '' for none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ""
+    return f"{state.st_size}-{state.st_mtime_ns}-{state.st_ino}"
 
 
 def _places(table: pa.Table) -> list[tuple[str | None, int]]:

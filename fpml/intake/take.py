@@ -23,11 +23,12 @@ from fpml.intake.corrections import read_corrections
 from fpml.intake.departments import Office, read_department
 from fpml.intake.pieces import FACTS, Piece
 from fpml.intake.read import fingerprint, is_canonical, read
-from fpml.intake.reasons import ACCEPTED, ALREADY_KNOWN, CORRECTION, NAMES, TAKEN, Codes
+from fpml.intake.reasons import ACCEPTED, ALREADY_KNOWN, CODES, CORRECTION, NAMES, TAKEN, Codes
 from fpml.intake.receipts import Receipt, place_of, shown_name
 from fpml.intake.register import COLUMNS, Register
 from fpml.intake.shelf import Pending, Shelf, held_facts, refused_rows
 from fpml.intake.sources import Source, is_named, source_of
+from fpml.intake.waiting import healed
 from fpml.keys import load
 from fpml.ledger import Ledger, fact_keys, indicator_codes
 
@@ -124,6 +125,8 @@ class Intake:
             self._commit()
         self._take_held()
         self.ledger.compact()
+        if self.shelf.vault:
+            self.shelf.vault.merge()
         if self.catalogue.county.membership and self.ledger.version >= 0 and "register" in vars(self):
             self.register.save(self.ledger, self.cache)
         taken = [self._placed.pop(d.fingerprint) for d in found if d.fingerprint in self._placed]
@@ -260,6 +263,7 @@ class Intake:
             months=_months(piece.facts, fault),
             notes=piece.notes,
             mends=piece.mends,
+            again_on=_again_on(piece.facts, fault),
         )
         refused = refused_rows(piece, outcome, fault, shown_name(delivery.path.name))
         day = delivery.source.day if delivery.source else self.today
@@ -291,7 +295,8 @@ class Intake:
 
     def _take_held(self) -> None:
         """Takes in the facts that waited for the register and of whom it now knows."""
-        found = [(key, held, *self._resolved(held)) for key, held in self.shelf.held()]
+        known = healed(self.shelf, self.register, self.cache)
+        found = [(key, held, *self._resolved(held)) for key, held in self.shelf.held(known)]
         found = [f for f in found if (f[3] == ACCEPTED).any()]
         if not found:
             return
@@ -359,6 +364,13 @@ def _taken(facts: pa.Table, outcome: Codes, deliveries: list[tuple[str, int]]) -
     at = np.repeat(np.arange(len(deliveries)), [n for _, n in deliveries]).astype(np.int32)
     prints = pa.DictionaryArray.from_arrays(at, pa.array([key for key, _ in deliveries]))
     return facts.append_column("delivery", prints).filter(pa.array(np.isin(outcome, TAKEN)))
+
+
+def _again_on(facts: pa.Table, fault: Codes) -> str:
+    """The first of the days to come on which facts are told to have become known; '' where there are none."""
+    days = facts["known_date"].filter(pa.array(fault == CODES["known_in_future"]))
+    first = pc.min(days).as_py()
+    return str(first) if first else ""
 
 
 def _months(facts: pa.Table, fault: Codes) -> dict[str, int]:

@@ -25,8 +25,8 @@ from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transactio
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
-from fpml.dates import months_of
 from fpml.errors import LedgerChangedError, LedgerError, NotYetError
+from fpml.ledger import counted
 from fpml.ledger.facts import (
     SCHEMA,
     WORDS,
@@ -42,6 +42,8 @@ from fpml.ledger.facts import (
 from fpml.ledger.probe import Sought
 
 SHARDS = 16
+# The version of a ledger into which nothing has been taken yet.
+BEFORE = -1
 # A shard may have so many files before they are merged into one: a year of months, and the years before. What was
 # merged stays on the disk, for past days. So they are merged only when the ledger has grown by so large a part since:
 # merged files take up some three times what it holds at most, where each year's merging would add all of it again.
@@ -51,8 +53,6 @@ WHOLE_FILE_BYTES = 2**30
 MOST_IN_ORDER = 1_000_000
 # Every append writes this mark, so that of two at once, each compared with the ledger as it was before, one is refused.
 _TURN = "append"
-# Odd: no two values are mixed to the same.
-_MIX = np.uint64(0x9E3779B97F4A7C15)
 _AS_READ = pa.schema(
     [
         pa.field(f.name, pa.dictionary(pa.int32(), f.type) if f.name in WORDS else f.type)
@@ -91,14 +91,18 @@ class Ledger:
     ) -> None:
         self.folder, self.day, self._past = folder, day, version is not None
         self._live: tuple[int, pa.Table] | None = None
+        self._table: DeltaTable | None = None
+        self.shards, columns = shards, set(SCHEMA.names)
         try:
-            self._table: DeltaTable | None = DeltaTable(str(folder), version=version)
-            if day is not None:
-                self._go_back(self._table, day)
-            self.shards = int((self._table.metadata().description or "").removeprefix("shards="))
-            columns = set(self._table.schema().to_arrow().names)
+            if version != BEFORE:
+                table = DeltaTable(str(folder), version=version)
+                if day is not None:
+                    self._go_back(table, day)
+                self.shards = int((table.metadata().description or "").removeprefix("shards="))
+                columns = set(table.schema().to_arrow().names)
+                self._table = table
         except TableNotFoundError:
-            self._table, self.shards, columns = None, shards, set(SCHEMA.names)
+            pass
         except (DeltaError, ValueError, OSError) as e:
             raise LedgerError("ledger", f"cannot be read ({type(e).__name__})", "Restore its folder.") from None
         if not columns >= set(SCHEMA.names):
@@ -111,7 +115,7 @@ class Ledger:
     @property
     def version(self) -> int:
         """The number of the last change; -1 before the first."""
-        return self._table.version() if self._table else -1
+        return self._table.version() if self._table else BEFORE
 
     @property
     def content(self) -> str:
@@ -262,34 +266,24 @@ class Ledger:
         """The first and the last day on which anything became known."""
         actions = self._actions
         if not actions.num_rows:
-            raise NotYetError("ledger", "it holds no records", "Take in a delivery first.")
+            remedy = "No row of what came could be taken in: `fpml intake` says what was refused, and why."
+            raise NotYetError("ledger", "it holds no records", remedy)
         return pc.min(actions["min.known_date"]).as_py(), pc.max(actions["max.known_date"]).as_py()
 
-    def known_by_month(self) -> dict[int, tuple[int, int]]:
+    def known_by_month(self, kept: Path | None = None) -> dict[int, tuple[int, int]]:
         """How many versions became known in each month, and a checksum of which they are and what they say.
 
-        The checksum is a sum: in which files and in what order the versions lie makes no difference.
+        The checksum is a sum: in which files and in what order the versions lie makes no difference. `kept`: where what
+        was counted of each of the ledger's files is kept, so that it is read once. None: all are read.
         """
-        found: dict[int, tuple[int, int]] = {}
-        for path in self.paths:
-            told = self._file(path, ["known_date", "event_date", "until_date", "fact", "value"])
-            months, number = np.unique(months_of(told["known_date"].to_numpy()), return_inverse=True)
-            value = told["value"].fill_null(np.iinfo(np.int64).min).to_numpy()
-            mixed = told["fact"].to_numpy().astype(np.uint64)
-            for column in (
-                value,
-                days(told["known_date"]),
-                days(told["event_date"]),
-                days(told["until_date"].fill_null(date.max)),
-            ):
-                with np.errstate(over="ignore"):
-                    mixed = (mixed ^ (mixed >> np.uint64(29)) ^ column.astype(np.int64).astype(np.uint64)) * _MIX
-            sums = np.zeros(months.size, np.uint64)
-            np.add.at(sums, number, mixed)
-            for month, n, part in zip(months.tolist(), np.bincount(number).tolist(), sums.tolist(), strict=True):
-                before = found.get(month, (0, 0))
-                found[month] = before[0] + n, (before[1] + part) % 2**64
-        return found
+        before = counted.read(kept) if kept else {}
+        by_path = {path: before[path] if path in before else self._counted(path) for path in self.paths}
+        if kept and by_path.keys() != before.keys():
+            counted.keep(by_path, kept)
+        return counted.together(by_path.values())
+
+    def _counted(self, path: str) -> counted.ByMonth:
+        return counted.of_rows(self._file(path, ["known_date", "event_date", "until_date", "fact", "value"]))
 
     def known_by(self, month: int) -> str:
         """Sixteen hex digits of all that became known up to a month's end: which versions, and what they say.
@@ -382,7 +376,7 @@ class Ledger:
 
 def _elsewhere(folder: Path, version: int) -> Ledger:
     """The ledger in a folder as this machine sees it."""
-    if not folder.is_dir():
+    if version != BEFORE and not folder.is_dir():
         problem = f"there is no {folder} on {socket.gethostname()}"
         raise LedgerError("ledger", problem, "Share the workspace's folder with every machine, at the same path.")
     return Ledger(folder, version=version)

@@ -3,7 +3,9 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ from fpml.intake import REASONS, Receipt, Shelf
 from fpml.intake.corrections import DECISION, GIVE_UP, SEND, TOKEN
 from fpml.intake.places import Place
 from fpml.intake.sources import CORRECTIONS
+from fpml.version import code
 
 # No clock in the file: the same rows give the same bytes.
 _MADE = datetime(2020, 1, 1)
@@ -36,41 +39,73 @@ class _Line(NamedTuple):
     row: dict[str, Any]
 
 
-def write_corrections(shelf: Shelf, catalogue: Catalogue, folder: Path) -> list[Path]:
-    """Writes a workbook for each sender with refused rows, a sheet for each kind of file; returns where they lie.
+def write_corrections(shelf: Shelf, catalogue: Catalogue, folder: Path, kept: Path) -> list[Path]:
+    """Writes a workbook for each sender and month with refused rows, a sheet for each kind of file; where they lie.
 
-    Those of senders whose rows have all been taken in since are removed. No ID number and no name stands in them.
+    Each sender has a folder. A workbook whose rows have not changed since it was written (`kept` says it) stays as it
+    is; those whose rows have all been taken in since are removed. No ID number and no name stands in them.
     """
-    written = []
-    for (sender, department), found in sorted(_refused(shelf).items()):
-        month = max(r.month for r, _ in found)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{sender}-{OUT}-{month}.xlsx"
-        how = _HOW.format(returned=f"{sender}-{CORRECTIONS[0]}-{month}_{max(r.day for r, _ in found)}.xlsx")
-        half = path.with_suffix(".part")
-        with xlsxwriter.Workbook(str(half), {"strings_to_formulas": False, "strings_to_urls": False}) as book:
-            book.set_properties({"created": _MADE})
-            forms = _Forms(book)
-            for layout in layouts({department: catalogue.departments[department]}):
-                lines = [line for _, line in found if line.row["item"] == layout.item]
-                if lines:
-                    _write_sheet(book, layout, lines, forms).merge_range(*_top(layout), how, forms.how)
-        half.replace(path)
-        written.append(path)
-    for old in folder.glob(f"*-{OUT}-*.xlsx"):
-        if old not in written:
+    before, now = _known(kept), {}
+    for (sender, month), receipts in sorted(_refused(shelf).items()):
+        name = f"{sender}/{sender}-{OUT}-{month}.xlsx"
+        now[name] = _state(shelf, catalogue, receipts)
+        if before.get(name) != now[name] or not (folder / name).exists():
+            (folder / sender).mkdir(parents=True, exist_ok=True)
+            _write(folder / name, shelf, catalogue, receipts)
+    for old in [*folder.rglob(f"*-{OUT}-*.xlsx")]:
+        if old.relative_to(folder).as_posix() not in now:
             old.unlink()
-    return written
+            with suppress(OSError):  # others of its sender are left
+                old.parent.rmdir()
+    if now != before:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        half = kept.with_suffix(".part")
+        half.write_text(json.dumps(now, ensure_ascii=False), encoding="utf-8")
+        half.replace(kept)
+    return [folder / name for name in now]
 
 
-def _refused(shelf: Shelf) -> dict[tuple[str, str], list[tuple[Receipt, _Line]]]:
-    """The refused rows of departments' files, by sender."""
-    found: dict[tuple[str, str], list[tuple[Receipt, _Line]]] = defaultdict(list)
+def _known(kept: Path) -> dict[str, str]:
+    """By workbook the state of what it was written from; nothing where that was not kept."""
+    with suppress(OSError, ValueError):
+        told = json.loads(kept.read_text(encoding="utf-8"))
+        return told if isinstance(told, dict) else {}
+    return {}
+
+
+def _state(shelf: Shelf, catalogue: Catalogue, receipts: list[Receipt]) -> str:
+    """A digest of all that a workbook is written from."""
+    told = [(r.delivery, r.day, shelf.state(r.delivery)) for r in receipts]
+    return sha256(repr((told, catalogue.fingerprint, code())).encode()).hexdigest()[:16]
+
+
+def _write(path: Path, shelf: Shelf, catalogue: Catalogue, receipts: list[Receipt]) -> None:
+    """Writes one sender's workbook of one month, in one step."""
+    first = receipts[0]
+    returned = f"{first.sender}-{CORRECTIONS[0]}-{first.month}_{max(r.day for r in receipts)}.xlsx"
+    found = [
+        _Line(Place.of(r.delivery, row["sheet"], row["row"]), row)
+        for r in receipts
+        for row in shelf.refused(r.delivery).to_pylist()
+    ]
+    half = path.with_suffix(".part")
+    with xlsxwriter.Workbook(str(half), {"strings_to_formulas": False, "strings_to_urls": False}) as book:
+        book.set_properties({"created": _MADE})
+        forms = _Forms(book)
+        for layout in layouts({first.department: catalogue.departments[first.department]}):
+            lines = [line for line in found if line.row["item"] == layout.item]
+            if lines:
+                sheet = _write_sheet(book, layout, lines, forms)
+                sheet.merge_range(*_top(layout), _HOW.format(returned=returned), forms.how)
+    half.replace(path)
+
+
+def _refused(shelf: Shelf) -> dict[tuple[str, str], list[Receipt]]:
+    """The departments' files with refused rows, by sender and month."""
+    found: dict[tuple[str, str], list[Receipt]] = defaultdict(list)
     for receipt in shelf.all():
         if receipt.sender and receipt.quarantined:
-            for row in shelf.refused(receipt.delivery).to_pylist():
-                line = _Line(Place.of(receipt.delivery, row["sheet"], row["row"]), row)
-                found[receipt.sender, receipt.department].append((receipt, line))
+            found[receipt.sender, receipt.month].append(receipt)
     return found
 
 

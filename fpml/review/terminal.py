@@ -73,7 +73,7 @@ def places_below(history: Sequence[Receipt], corrections: Path, page: Path, lang
     said, lines = _LINES[language], []
     if waiting := total(history).waiting:
         lines.append(said["waiting"].format(waiting))
-    if books := list(corrections.glob("*.xlsx")):
+    if books := list(corrections.rglob("*.xlsx")):
         lines.append(said["corrections"].format(corrections, len(books)))
     return "\n".join([*lines, said["page"].format(page)])
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import pickle
 import random
 import shutil
 import subprocess
@@ -27,10 +28,12 @@ from fpml.cli import main
 from fpml.dates import AsOf
 from fpml.errors import BusyError, DiskError, InputError, NotYetError, UsageError
 from fpml.lock import alone
+from fpml.month import HEALTH, STAGES
 from fpml.record import Record
 from fpml.replay import replay
 from fpml.risk import RiskModel
 from fpml.stages import StageDone, Stages
+from fpml.watch import Watch
 
 MONTH, KILLS = "2023-12", 3  # benchmarks/month.py kills it a hundred times
 LISTS = "data/lists"
@@ -177,6 +180,65 @@ def test_a_clock_that_jumps_changes_no_byte(copy: Path, undisturbed: tuple[dict[
     finished(copy, undisturbed[0])
 
 
+@pytest.mark.parametrize("fails", ["keep", "alarms"])
+def test_a_monitor_that_fails_keeps_no_list_from_being_published_and_is_asked_again(
+    copy: Path,
+    undisturbed: tuple[dict[str, bytes], float],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fails: str,
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise KeyError("H-000123")
+
+    monkeypatch.setattr(Watch, fails, failing)
+    argv = ["month", MONTH, "--json", "--quiet", "--workspace", str(copy)]
+    assert main(argv) == 5
+    said = capsys.readouterr()
+    assert contents(copy / LISTS) == undisturbed[0]
+    *stages, answer = map(json.loads, said.out.splitlines())
+    (health,) = [s for s in stages if s["stage"] == HEALTH]
+    assert health["fault"] == answer["unwatched"]
+    assert answer["unwatched"].startswith("KeyError at test_month.py:")
+    assert (answer["done"], answer["new"]) == (True, True)
+    assert "the next run tries again" in said.err
+    assert "H-000123" not in said.out + said.err + (copy / "data" / "record.jsonl").read_text(encoding="utf-8")
+    unwatched = {"keep": MONTH, "alarms": ""}[fails]
+    monkeypatch.undo()
+    assert main(["status", "--json", "--workspace", str(copy)]) == 0
+    assert json.loads(capsys.readouterr().out)["unwatched"] == unwatched
+    assert main(argv) == 0
+    again = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (again["new"], again["unwatched"]) == (False, "")
+    county = fpml.open(copy)
+    (edition,) = lists.editions(county.workspace.lists, AsOf.parse(MONTH))
+    assert county.watch.knows(edition)
+    assert contents(copy / LISTS) == undisturbed[0]
+    assert not any((county.workspace.cache / "month").iterdir())
+    assert replay(county, MONTH).equal
+
+
+def test_a_run_killed_between_publication_and_its_monitors_is_made_up_for(
+    copy: Path, undisturbed: tuple[dict[str, bytes], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[StageDone] = []
+    monkeypatch.setattr(Watch, "keep", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        fpml.run_month(fpml.open(copy), MONTH)
+    monkeypatch.undo()
+    assert contents(copy / LISTS) == undisturbed[0]
+    snapshot = copy / "data" / "health" / f"{MONTH}.json"
+    assert not snapshot.exists()
+    for stages in (["intake", HEALTH], ["intake"]):
+        told.clear()
+        assert not fpml.run_month(fpml.open(copy), MONTH, stages=Stages(ended=told.append)).new
+        assert [d.stage for d in told] == stages
+    made_up = snapshot.read_bytes()
+    shutil.rmtree(copy / LISTS / MONTH)
+    assert fpml.run_month(fpml.open(copy), MONTH).new
+    assert snapshot.read_bytes() == made_up
+
+
 def test_a_reader_that_looks_all_the_time_never_finds_half_a_month(copy: Path) -> None:
     seen: list[str] = []
     numbers: list[int] = []
@@ -220,6 +282,29 @@ def test_the_second_of_two_runs_is_told_who_is_at_it(
     assert contents(copy / LISTS) == undisturbed[0]
 
 
+def test_a_ledger_that_holds_nothing_says_so_and_takes_in_what_comes_then(
+    demo: fpml.County, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = fpml.init(tmp_path / "county").root
+    argv = ["month", "2022-06", "--quiet", "--workspace", str(root)]
+    assert main([*argv, "--engine", "spark"]) == 4
+    assert "ledger: nothing has been taken in yet" in capsys.readouterr().err
+    handed = pickle.loads(pickle.dumps(fpml.open(root).ledger))
+    with pytest.raises(NotYetError, match="nothing has been taken in yet"):
+        handed.shard(3)
+    (root / "data" / "deliveries").mkdir(exist_ok=True)
+    refused = "household_id,indicator,event_date,known_date,value\nH1,nobody_knows,2022-06-01,2022-06-02,1\n"
+    (root / "data" / "deliveries" / "refused.csv").write_text(refused, encoding="utf-8")
+    for _ in range(2):
+        assert main(argv) == 4
+        assert "No row of what came could be taken in" in capsys.readouterr().err
+    assert main(["status", "--workspace", str(root)]) == 0
+    assert "holds no records yet" in capsys.readouterr().out
+    shutil.copy(sorted(demo.workspace.deliveries.glob("*.parquet"))[0], root / "data" / "deliveries")
+    main(argv)
+    assert fpml.open(root).ledger.rows > 0
+
+
 # How far it is
 
 
@@ -238,7 +323,7 @@ def test_stages_are_told_and_what_is_whole_is_not_made_again(copy: Path, monkeyp
     stages = Stages(lambda what, share=None, left=None: shown.append((what, share, left)), told.append)
     fpml.run_month(fpml.open(copy), MONTH, stages=stages)
     assert [d.stage for d in told if d.counts.get("resumed")] == ["histories", "scores"]
-    assert shown[0][0] == "1/6 intake"
+    assert shown[0][0] == "1/7 intake"
     assert all(left is None for _, _, left in shown)
     assert not any((county.workspace.cache / "month").iterdir())
 
@@ -258,15 +343,13 @@ def test_what_a_killed_run_kept_is_not_used_where_more_is_known_since(
 
 
 def test_time_left_is_told_by_the_last_run(copy: Path) -> None:
-    (copy / "data" / "cache" / "month-times.json").write_text(
-        json.dumps(dict.fromkeys(("intake", "histories", "hits", "scores", "reasons", "lists"), 10.0))
-    )
+    (copy / "data" / "cache" / "month-times.json").write_text(json.dumps(dict.fromkeys((*STAGES, HEALTH), 10.0)))
     shown: list[tuple[str, float | None, float | None]] = []
     stages = Stages(lambda what, share=None, left=None: shown.append((what, share, left)))
     fpml.run_month(fpml.open(copy), MONTH, stages=stages)
     left = {what.partition(":")[0]: round(seconds or 0, -1) for what, _, seconds in reversed(shown)}
-    assert left == {"1/6 intake": 60, "2/6 histories": 50, "3/6 hits": 40, "4/6 scores": 30, "5/6 reasons": 20,
-                    "6/6 lists": 10}  # fmt: skip
+    assert left == {"1/7 intake": 70, "2/7 histories": 60, "3/7 hits": 50, "4/7 scores": 40, "5/7 reasons": 30,
+                    "6/7 lists": 20, "7/7 health": 10}  # fmt: skip
     assert all(share is None or 0 <= share <= 1 for _, share, _ in shown)
 
 

@@ -1,4 +1,4 @@
-"""The month on Spark: on this machine's processors, and on a cluster of two workers of which one dies in the middle."""
+"""The month on Spark: on this machine, by Spark Connect, and on a cluster of two workers of which one dies."""
 
 import os
 import pickle
@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,11 +66,8 @@ def spark_class(name: str, *arguments: str) -> "subprocess.Popen[bytes]":
     """A process of Spark's, leader of a group of its own."""
     import pyspark
 
-    command = [
-        str(Path(pyspark.__file__).parent / "bin" / "spark-class"),
-        f"org.apache.spark.deploy.{name}",
-        *arguments,
-    ]
+    spark = Path(pyspark.__file__).parent / "bin" / "spark-class"
+    command = [str(spark), f"org.apache.spark.deploy.{name}", *arguments]
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -83,12 +80,37 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
+def free_port() -> str:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind((HERE, 0))
+        return str(free.getsockname()[1])
+
+
+@pytest.fixture
+def connect(as_executors_see_it: None) -> Iterator[str]:
+    """The server of Spark Connect that comes with pyspark, on two of this machine's processors: its URL."""
+    port = free_port()
+    settings = {"grpc.binding.address": HERE, "grpc.binding.port": port}
+    words = [w for name, value in settings.items() for w in ("--conf", f"spark.connect.{name}={value}")]
+    server = "org.apache.spark.sql.connect.service.SparkConnectServer"
+    quiet = ("--conf", "spark.ui.enabled=false", "--master", "local[2]")
+    process = spark_class("SparkSubmit", "--class", server, *quiet, *words, "spark-internal")
+    try:
+        until = time.monotonic() + 120
+        while time.monotonic() < until and process.poll() is None:
+            with suppress(OSError), socket.create_connection((HERE, int(port)), 1):
+                break
+            time.sleep(0.2)
+        yield f"sc://{HERE}:{port}"
+    finally:
+        kill(process)
+
+
 @pytest.fixture
 def cluster(as_executors_see_it: None, tmp_path: Path) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
     """A master and two workers of one processor each: the master's URL, and the workers."""
-    with socket.socket() as free:
-        free.bind((HERE, 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     url, hosts = f"spark://{HERE}:{port}", ("--host", HERE, "--webui-port", "0")
     started = [spark_class("master.Master", *hosts, "--port", port)]
     size = ("--cores", "1", "--memory", "1g")
@@ -102,7 +124,7 @@ def cluster(as_executors_see_it: None, tmp_path: Path) -> Iterator[tuple[str, li
 
 def kill_in_the_middle(spark: Spark, worker: "subprocess.Popen[bytes]", killed: list[tuple[int, int]]) -> None:
     """Kills a worker when some parts of a run are done and most are not; how many were, and of how many."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while time.monotonic() < until and not killed:
         if spark._session is not None:
             tracker = spark._session.sparkContext.statusTracker()
@@ -114,15 +136,20 @@ def kill_in_the_middle(spark: Spark, worker: "subprocess.Popen[bytes]", killed: 
 
 
 @needs_spark
-@pytest.mark.usefixtures("as_executors_see_it")
-def test_a_month_on_spark_publishes_the_same_bytes_and_is_replayed_by_either(
-    start: Path, expected: dict[str, bytes], tmp_path: Path
+@pytest.mark.skipif(find_spec("grpc") is None, reason="no part of Spark Connect (pip install 'fpml[spark]')")
+def test_a_month_by_spark_connect_publishes_the_same_bytes_and_is_replayed_here(
+    start: Path, expected: dict[str, bytes], connect: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = Path(shutil.copytree(start, tmp_path / "county"))
     words = ["--quiet", "--workspace", str(root)]
-    assert main(["month", MONTH, "--engine", "spark", "--master", "local[2]", *words]) == 0
+    asked = ["--engine", "spark", "--master"]
+    assert main(["month", MONTH, *words, *asked, f"{connect}/;user_id=a-clerk"]) == 0
     assert contents(root / LISTS) == expected
     assert main(["replay", MONTH, *words]) == 0
+    capsys.readouterr()
+    assert main(["replay", MONTH, *words, *asked, f"sc://{HERE}:{free_port()}/;token=secret"]) == 3
+    assert "nobody listens there (ConnectionRefusedError)" in (said := capsys.readouterr().err)
+    assert "secret" not in said
 
 
 @needs_spark

@@ -606,7 +606,7 @@ def correct(workbook: Path, fill: dict[str, str], *, name: str) -> Path:
 
 def test_refused_rows_go_back_in_a_workbook_and_its_corrected_return_is_taken_in(clerk: Clerk, tmp_path: Path) -> None:
     first = clerk.stays(GOOD, stay(number=B[:-1] + ("1" if B[-1] != "1" else "2"), value="7"))
-    (workbook,) = write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out")
+    (workbook,) = write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out", tmp_path / "kept")
     cells = [str(c.value) for s in openpyxl.load_workbook(workbook).worksheets for r in s.iter_rows() for c in r]
     assert "205 身份证号校验码不符" in cells
     assert not [c for c in cells if B[:14] in c or "王小明" in c]
@@ -617,7 +617,7 @@ def test_refused_rows_go_back_in_a_workbook_and_its_corrected_return_is_taken_in
     assert ("HX2", date(2021, 2, 3), 700) in clerk.told()
     after = clerk.desk.shelf.receipt(first.delivery)
     assert (after.accepted, after.already_known, after.returned, after.quarantined) == (1, 1, 1, {})
-    assert write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out") == []
+    assert write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out", tmp_path / "kept") == []
     assert not workbook.exists()
     # Known to the office when it came back, not before.
     assert clerk.desk.ledger.standing(date(2021, 3, 4), "inpatient_self_paid").num_rows == 1
@@ -626,7 +626,7 @@ def test_refused_rows_go_back_in_a_workbook_and_its_corrected_return_is_taken_in
 
 def test_a_return_with_a_new_fault_takes_the_place_of_the_old(clerk: Clerk, tmp_path: Path) -> None:
     first = clerk.stays(stay(number="无"))
-    (workbook,) = write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out")
+    (workbook,) = write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out", tmp_path / "kept")
     fill = {"身份证号": A, "出院结算日期": "2021-02-30", "住院自付（元）": "7"}
     receipt = clerk.desk.take(correct(workbook, fill, name="医保局-更正-2021-02_2021-03-05.xlsx"))
     assert receipt.quarantined == {"bad_date": 1}
@@ -635,7 +635,7 @@ def test_a_return_with_a_new_fault_takes_the_place_of_the_old(clerk: Clerk, tmp_
 
 def test_a_row_given_up_goes_and_an_unfilled_one_stays(clerk: Clerk, tmp_path: Path) -> None:
     first = clerk.stays(stay(number="无"), stay(number="无", day="2021-02-04"))
-    (workbook,) = write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out")
+    (workbook,) = write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out", tmp_path / "kept")
     book = openpyxl.load_workbook(workbook)
     book.worksheets[0].cell(3, 2).value = "不再报送"
     path = tmp_path / "医保局-更正-2021-02_2021-03-05.xlsx"
@@ -647,7 +647,7 @@ def test_a_row_given_up_goes_and_an_unfilled_one_stays(clerk: Clerk, tmp_path: P
 @pytest.mark.parametrize("token", ["", "x", "0" * 16 + "-3", "=1+1"])
 def test_a_line_whose_token_was_changed_is_refused(clerk: Clerk, tmp_path: Path, token: str) -> None:
     first = clerk.stays(stay(number="无"))
-    (workbook,) = write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out")
+    (workbook,) = write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out", tmp_path / "kept")
     fill = {"更正编号": token, "身份证号": A, "出院结算日期": "2021-02-03", "住院自付（元）": "7"}
     receipt = clerk.desk.take(correct(workbook, fill, name="医保局-更正-2021-02_2021-03-05.xlsx"))
     assert receipt.quarantined == {"unknown_token": 1}

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from fpml.cli import _parser
-from fpml.month import STAGES
+from fpml.month import HEALTH, REVIEW, STAGES
 from fpml.screen import Screen
 from fpml.stages import Stages
 
@@ -37,7 +37,7 @@ def test_units_call_commands_that_there_are(repository: Path, file: str, number:
 
 def test_every_stage_and_status_is_told_of_in_the_manual(repository: Path) -> None:
     manual = (repository / "docs" / "operations.md").read_text(encoding="utf-8")
-    assert all(f"| {stage} |" in manual for stage in STAGES)
+    assert all(f"| {stage} |" in manual for stage in (*STAGES, HEALTH, REVIEW))
     files = {p.name for p in (repository / "examples" / "office").iterdir()}
     assert {n for n in files if n not in ("install.sh",)} <= set(re.findall(r"[\w.-]+", manual)) | {"fpml-month.timer"}
 

@@ -95,6 +95,118 @@ def test_the_order_in_which_deliveries_come_is_nothing(tmp_path: Path) -> None:
     assert found.count(found[0]) == 4
 
 
+# Merged
+
+
+def many(vault: Vault, rng: random.Random, deliveries: int) -> None:
+    """Deliveries of a few heads in a drawn order of days, some by departments."""
+    for n in range(vault.version, vault.version + deliveries):
+        day = f"2021-{rng.randrange(1, 13):02d}-13"
+        rows = [(f"H{rng.randrange(6)}", rng.choice(("name", "telephone")), f"{rng.randrange(9)}") for _ in range(4)]
+        put(vault, f"{n:x}", told(day, *rows, own=rng.random() < 0.5))
+
+
+def all_told(vault: Vault) -> list[object]:
+    """What is known of everybody by some months' ends at some versions."""
+    whom = [f"H{n}" for n in range(6)]
+    days = [date(2021, m, 28) for m in (3, 7, 12)]
+    return [(vault.known_by(d, v), vault.contacts(whom, d, v)) for d in days for v in range(2, vault.version + 1, 6)]
+
+
+def test_merged_it_tells_the_same_by_every_day_at_every_version(tmp_path: Path) -> None:
+    plain, merged = Vault(tmp_path / "plain"), Vault(tmp_path / "merged")
+    for round_ in range(5):
+        many(plain, random.Random(round_), 13)
+        many(merged, random.Random(round_), 13)
+        merged.merge()
+    assert len([*plain.folder.glob("*.parquet")]) == 65
+    left = [*merged.folder.glob("*.parquet")]
+    assert len(left) < 13
+    assert all(stat.S_IMODE(p.stat().st_mode) == 0o600 for p in left) or os.name != "posix"
+    assert all_told(plain) == all_told(merged)
+    assert merged.merge() == 0
+
+
+def test_what_is_old_is_written_anew_only_when_the_vault_has_grown_by_half(tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "vault")
+    many(vault, random.Random(1), 60)
+    assert vault.merge() == 59
+    (old,) = vault.folder.glob("*.parquet")
+    many(vault, random.Random(2), 13)
+    assert vault.merge() == 12
+    assert old.exists()
+    many(vault, random.Random(3), 20)
+    assert vault.merge() == 21
+    assert not old.exists()
+    assert vault.version == 93
+
+
+@pytest.mark.parametrize("instant", [0, 1, 2, 9])
+def test_a_merge_that_was_killed_loses_nothing(tmp_path: Path, instant: int) -> None:
+    """Killed before its nth step: the writing of the new file, its naming, or the removal of one that it holds."""
+    vault = Vault(tmp_path / "vault")
+    many(vault, random.Random(7), 14)
+    before = all_told(vault)
+    steps = iter(range(99))
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def done(*arguments: Any, **how: Any) -> Any:
+            if next(steps) == instant:
+                raise KeyboardInterrupt
+            return step(*arguments, **how)
+
+        return done
+
+    with pytest.MonkeyPatch.context() as killed:
+        for name in ("replace", "unlink"):
+            killed.setattr(Path, name, counted(getattr(Path, name)))
+        with pytest.raises(KeyboardInterrupt):
+            vault.merge()
+    assert all_told(vault) == before
+    put(vault, "ffff", told("2021-05-13", ("H1", "name", "新")))
+    assert vault.version == 15
+    vault.merge()
+    assert len([*vault.folder.glob("*.parquet")]) == (2 if instant > 1 else 1)
+    assert all_told(vault)[:2] == before[:2]
+
+
+def test_a_reader_that_finds_a_file_merged_meanwhile_looks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = Vault(tmp_path / "vault")
+    many(vault, random.Random(9), 14)
+    before = vault.contacts([f"H{n}" for n in range(6)], date(2021, 12, 28), 14)
+    listed = Vault._files
+    looks = []
+
+    def late(self: Vault) -> Any:
+        found = listed(self)
+        looks.append(len(found))
+        if len(looks) == 2:  # between looking and reading
+            monkeypatch.setattr(Vault, "_files", listed)
+            assert self.merge() == 13
+            monkeypatch.setattr(Vault, "_files", late)
+        return found
+
+    monkeypatch.setattr(Vault, "_files", late)
+    assert vault.contacts([f"H{n}" for n in range(6)], date(2021, 12, 28), 14) == before != {}
+    assert looks == [14, 14, 1]
+
+
+def test_a_merged_file_that_is_not_as_it_was_put_there_is_refused(tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "vault")
+    many(vault, random.Random(9), 14)
+    vault.merge()
+    (file,) = vault.folder.glob("*.parquet")
+    content = file.read_bytes()
+    file.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
+    with pytest.raises(InputError, match="no longer as it was put there"):
+        vault.contacts(["H1"], LATER, 14)
+    file.write_bytes(content[:-40])
+    with pytest.raises(InputError, match="cannot be read"):
+        vault.contacts(["H1"], LATER, 14)
+
+
 # Taken in
 
 
