@@ -172,7 +172,9 @@ def over_the_grid() -> Iterator[tuple[str, str]]:
         county = f"{told['households']:,} households, {cell['profile']}, {rate}"
         ratio = f"{rule['ratio']:.2f} [{rule['ratio_low']:.2f}, {rule['ratio_high']:.2f}]"
         share = told["oracles"]["share_of_gain"]
-        oracle = f"; {share:.0%} of the way to the observable oracle" if share > 0 else ""
+        # Without `visits` it was counted on a sample alone, too coarse to be told.
+        told_of = share > 0 and "visits" in told["oracles"]
+        oracle = f"; {share:.0%} of the way to the observable oracle" if told_of else ""
         yield (
             f"found at the rules' own visits (simulated: {county}, looking {cell['looking']}; {rule['falls']} falls)",
             f"rules {rule['found']:.0%}, fpml {rule['found_ours']:.0%}, ratio {ratio}, "
