@@ -13,7 +13,7 @@ import pytest
 
 import fpml
 
-KILLS = 2  # benchmarks/ledger.py kills it fifty times
+KILLS = 1  # benchmarks/ledger.py kills it fifty times
 
 
 def intake(folder: Path) -> "subprocess.Popen[bytes]":
