@@ -9,9 +9,9 @@ visits are taken from the list's; and with falls weighted as that audit tells. B
 lists. What is found is counted on true falls, month by month; lists are those that `fpml month` publishes, as far as
 the visits reach. All results are simulated. Small: 2,000 households over 12 months; full: 12,000 over 24, two seeds.
 
-Each seed is written when it is done, and one that is written at the same size is not lived again: a run that was
-stopped goes on with the next. The audit is as small as its floors allow, or large enough that so many `--finds` are
-expected in its year: with 10 and more, falls are weighted by it.
+Each seed is written when it is done, and one that is written at the same size, by the same code and libraries on such
+a machine, is not lived again: a run that was stopped goes on with the next. The audit is as small as its floors allow,
+or large enough that so many `--finds` are expected in its year: with 10 and more, falls are weighted by it.
 """
 
 import argparse
@@ -37,6 +37,7 @@ from fpml.errors import NotYetError
 from fpml.measure.audit import Plan as AuditPlan
 from fpml.simulate import Dials, Places, Plan, load_profile
 from fpml.simulate.live import Live
+from fpml.version import code
 
 FIRST, WARM = AsOf.parse("2021-01"), 24
 SIZES = {"small": (2_000, 12, (71,)), "full": (12_000, 24, (71, 72))}
@@ -308,11 +309,17 @@ def beside(one: dict[str, Any], other: dict[str, Any], *, seed: int = 1) -> tupl
     return one["share_found"] - other["share_found"], float(low), float(high)
 
 
-def written(name: str, size: Size) -> dict[int, dict[str, Any]]:
-    """The seeds that were lived and written before at this size; none where another size was."""
+def lived_by(size: Size) -> dict[str, Any]:
+    """What all seeds of a file share: the machine, libraries and code that they were lived by, and the size."""
+    return {"machine": machine(), "versions": versions("lightgbm", "numpy"), "code": code(), "simulated": True,
+            **asdict(size)}  # fmt: skip
+
+
+def written(name: str, about: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """The seeds that were written before by the same; none where anything was other."""
     file = RESULTS / f"{name}.json"
     told = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    same = {k: told.get(k, 0) for k in asdict(size)} == asdict(size)
+    same = {k: told.get(k) for k in about} == about
     return {int(seed): ways for seed, ways in told["seeds"].items()} if same else {}
 
 
@@ -332,13 +339,12 @@ def main() -> None:
         return
     name = f"loop{'' if a.full else '-small'}{f'-finds-{a.finds:g}' if a.finds else ''}"
     again = [*["--full"] * a.full, "--households", size.households, "--finds", size.finds]
-    told = written(name, size)
+    about = lived_by(size)
+    told = written(name, about)
     for seed in a.seeds or seeds:
         if seed not in told:
             told[seed] = apart(__file__, *again, "--part", seed)
-            write(name, {
-                "machine": machine(), "versions": versions("lightgbm", "numpy"), "simulated": True, **asdict(size),
-                "seeds": {str(s): w for s, w in told.items()}})  # fmt: skip
+            write(name, about | {"seeds": {str(s): w for s, w in told.items()}})
         _show(seed, told[seed])
 
 

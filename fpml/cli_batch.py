@@ -77,8 +77,7 @@ def month(a: argparse.Namespace, county: County, screen: Screen, say: Say, tell_
     if done.logged is False:
         print("MLflow: the month's alarms could not be logged; the list stands.", file=sys.stderr)
     if done.unwatched:
-        fault = f"fpml: a fault of ours in what is watched ({done.unwatched}). Please report it."
-        print(f"{fault} The list stands; the next run tries again.", file=sys.stderr)
+        print(*done.unwatched, "The list stands; the next run tries again.", file=sys.stderr)
     if a.json:
         refused = [r for r in done.receipts if r.refused]
         _line({"done": True, **_told(done, county)})
@@ -86,11 +85,16 @@ def month(a: argparse.Namespace, county: County, screen: Screen, say: Say, tell_
             print(f"{r.file}: {r.refused}", file=sys.stderr)
         county.inbox.page(a.lang)
         status = InputError.exit_code if refused else EXIT_DONE
-        return EXIT_OURS if done.unwatched else status
+        return max(status, *_failed(done))
     status = tell_intake(a, county, done.receipts)
     alarms = [x.as_json(county.catalogue.watching) for x in done.alarms]
     say(a, None, Group(_month_table(done), *_alarm_table(alarms, a.lang or "en")))
-    return EXIT_OURS if done.unwatched else status
+    return max(status, *_failed(done))
+
+
+def _failed(done: Published) -> tuple[int, ...]:
+    """The exit status of each thing that failed of what is watched; that of success before them."""
+    return (EXIT_DONE, *(e.exit_code for e in done.unwatched))
 
 
 def _stages(a: argparse.Namespace, screen: Screen) -> Stages:
@@ -117,7 +121,7 @@ def _told(done: Published, county: County) -> dict[str, object]:
         "later": done.later,
         "alarms": [x.as_json(county.catalogue.watching) for x in done.alarms],
         "logged": done.logged,
-        "unwatched": done.unwatched,
+        "unwatched": " ".join(map(str, done.unwatched)),
         "receipts": [asdict(r) for r in done.receipts],
         "review": [str(p) for p in done.review],
     }

@@ -17,7 +17,7 @@ from fpml import lists
 from fpml.catalogue import Language, fingerprint, policy_files
 from fpml.county import County, Then
 from fpml.dates import AsOf
-from fpml.errors import InputError, NotYetError, disk, place_of
+from fpml.errors import FpmlError, InputError, NotYetError, disk, place_of
 from fpml.health import Alarm
 from fpml.intake import Receipt
 from fpml.kept_steps import KeptSteps
@@ -46,8 +46,8 @@ class Published:
     `new`: whether this run published it; else nothing had changed since. `changed`: what was not the same as when the
     edition before it was published. `later`: months published before, whose lists could not know of this one: they may
     name the same households. `review`: the pages written, if any. `logged`: whether the alarms are in MLflow too; None
-    where nothing was to be logged. `unwatched`: what the monitors failed of (kinds and places, no message); '' where
-    they did not: the list stands all the same, and the next run asks them again.
+    where nothing was to be logged. `unwatched`: what failed of the monitors; nothing where nothing did: the list stands
+    all the same, and the next run asks them again.
     """
 
     receipts: list[Receipt]
@@ -58,7 +58,7 @@ class Published:
     review: tuple[Path, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     logged: bool | None = None
-    unwatched: str = ""
+    unwatched: tuple[FpmlError, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -103,8 +103,8 @@ def run(
         edition, drawn_up = (before, None) if before and not changed else _publish(pinned, month, by_month, told)
         new = edition != before
         _recorded(here, edition)
-        asked = new or receipts or drawn_up or not here.watch.knows(edition)
-        alarms, logged, unwatched = _watched(pinned, edition, drawn_up, told) if asked else ((), None, "")
+        asked = new or receipts or drawn_up or not here.watch.has_asked(edition)
+        alarms, logged, unwatched = _watched(pinned, edition, drawn_up, told) if asked else ((), None, ())
         pages = _reviewed(here, month, told) if with_review else ()
         if len(told.done) == len(told.names):
             told.keep()
@@ -240,13 +240,14 @@ def _recorded(county: County, edition: Edition) -> None:
 
 def _watched(
     county: County, edition: Edition, warnings: WarningList | None, stages: Stages
-) -> tuple[tuple[Alarm, ...], bool | None, str]:
+) -> tuple[tuple[Alarm, ...], bool | None, tuple[FpmlError, ...]]:
     """The month's alarms, whether they are logged in MLflow too, and what failed of it.
 
-    A list that is published stands, whatever its monitors do: their faults are told and no more.
+    A list that is published stands, whatever its monitors do: their faults are told and no more. That they were asked
+    is noted last: where they fail, or the run is killed, the next run asks them again.
     """
     found: list[Alarm] = []
-    faults: list[str] = []
+    faults: list[FpmlError] = []
     logged = None
     with stages.stage(HEALTH) as counts:
         with _told_of(faults):
@@ -255,19 +256,24 @@ def _watched(
         with _told_of(faults):
             found = county.watch.alarms(edition.month)
             logged = county.watch.log(edition.month, found)
+        with _told_of(faults):
+            county.watch.note_asked(edition, asked=not faults)
         counts["alarms"] = len(found)
         if faults:
-            counts["fault"] = ", ".join(faults)
-    return tuple(found), logged, ", ".join(faults)
+            counts["fault"] = " ".join(map(str, faults))
+    return tuple(found), logged, tuple(faults)
 
 
 @contextmanager
-def _told_of(faults: list[str]) -> Iterator[None]:
-    """Notes what fails within, its kind and place: a message could hold a household's data."""
+def _told_of(faults: list[FpmlError]) -> Iterator[None]:
+    """Notes what fails within; of what nobody foresaw its kind and place: a message could hold a household's data."""
     try:
-        yield
+        with disk(HEALTH):
+            yield
+    except FpmlError as e:
+        faults.append(e)
     except Exception as e:
-        faults.append(f"{type(e).__name__} at {place_of(e)}")
+        faults.append(FpmlError(HEALTH, f"a fault of ours ({type(e).__name__} at {place_of(e)})", "Please report it."))
 
 
 def _keep(county: County, edition: Edition, warnings: WarningList | None) -> None:

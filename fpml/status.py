@@ -77,11 +77,11 @@ def _alarms(county: County) -> Iterator[Answer]:
 
 
 def _unwatched(county: County) -> str:
-    """The month of the last list, where what it was made from was not kept for the monitors; else ''."""
+    """The month of the last list, where the monitors have not been asked of it without a fault; else ''."""
     published = lists.editions(county.workspace.lists)
     last = published[-1] if published else None
     with suppress(InputError):  # its stamp is damaged: that is told with the edition
-        return "" if last is None or county.watch.knows(last) else str(last.month)
+        return "" if last is None or county.watch.has_asked(last) else str(last.month)
     return ""
 
 

@@ -206,7 +206,10 @@ class Vault:
         return sorted(p for p in self.folder.glob("*.parquet") if _FILE.fullmatch(p.name) or _MERGED.fullmatch(p.name))
 
     def _files(self) -> list[_File]:
-        """The files that hold it; such as were merged, and not removed yet, are left out."""
+        """The files that hold it; such as were merged, and not removed yet, are left out.
+
+        Raises InputError where two deliveries have one number: which came when could not be told.
+        """
         for _ in range(_LOOKS):
             try:
                 there = [_file(path) for path in self._there()]
@@ -216,12 +219,14 @@ class Vault:
         else:
             raise InputError("vault", "a file of it is gone", _REMEDY)
         found: list[_File] = []
-        seen: set[int] = set()
+        seen: set[_Told] = set()
         for file in sorted(there, key=lambda f: -len(f.told)):
-            numbers = {t.number for t in file.told}
-            if not numbers <= seen:
+            if not set(file.told) <= seen:
                 found.append(file)
-                seen |= numbers
+                seen.update(file.told)
+        if len({t.number for t in seen}) < len(seen):
+            # An earlier fpml, which does not see merged files, counts from 1 again.
+            raise InputError("vault", "two deliveries have one number: an earlier fpml wrote into it", _REMEDY)
         return found
 
 

@@ -31,17 +31,34 @@ class Watch:
 
     def knows(self, edition: Edition) -> bool:
         """Whether what an edition was made from is kept."""
+        return self._kept(edition) is not None
+
+    def has_asked(self, edition: Edition) -> bool:
+        """Whether it is kept, and the monitors have been asked of it since, without a fault."""
+        told = self._kept(edition)
+        return told is not None and told.asked
+
+    def note_asked(self, edition: Edition, *, asked: bool) -> None:
+        """Keeps, with what an edition was made from, whether the monitors have been asked of it without a fault."""
+        told = self._kept(edition)
+        if told is not None and told.asked != asked:
+            replace(told, asked=asked).keep(self.workspace.health)
+
+    def _kept(self, edition: Edition) -> Snapshot | None:
+        """What is kept of an edition; None where nothing is, or of another edition of its month."""
         told = health.snapshots(self.workspace.health, edition.month).get(edition.month.month)
-        return told is not None and told.stamp == stamp_of(edition)
+        return told if told and told.stamp == stamp_of(edition) else None
 
     def keep(
         self, histories: pa.Table, stand: Standing, warnings: WarningList, models: Models, *, stamp: str = ""
     ) -> None:
         """Keeps what a list was made from, in counts, with what has changed since the list before and what came since.
 
-        A list of the same month that is published again takes its place. `stamp`: see `stamp_of`.
+        A list of the same month that is published again takes its place; its monitors have not been asked yet.
+        `stamp`: see `stamp_of`.
         """
-        told = replace(health.of_list(histories, stand, warnings, models, self.catalogue), stamp=stamp)
+        told = health.of_list(histories, stand, warnings, models, self.catalogue)
+        told = replace(told, stamp=stamp, asked=False)
         month = AsOf.parse(told.month)
         before = kept.last_kept(self.workspace.scores / f"{month.shift(-1)}.parquet")
         if before is not None:

@@ -41,6 +41,8 @@ class Wording(Policy):
     reductions: dict[Reduction, str]
     window: str
     window_ago: str
+    # Of a window that ended a month ago, where a language says that otherwise than with a number.
+    window_month_ago: str = ""
     ever: str
     ever_ago: str
     feature: str
@@ -64,7 +66,10 @@ class Wording(Policy):
             return self.ever_ago.format(ago=window.ago) if window.ago else self.ever
         if window.to_date:
             return self.to_date_ago.format(ago=window.ago) if window.ago else self.to_date
-        return (self.window_ago if window.ago else self.window).format(length=window.length, ago=window.ago)
+        form = self.window if not window.ago else self.window_ago
+        if window.ago == 1 and self.window_month_ago:
+            form = self.window_month_ago
+        return form.format(length=window.length, ago=window.ago)
 
 
 @dataclass(frozen=True)

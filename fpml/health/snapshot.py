@@ -36,7 +36,8 @@ class Snapshot:
     `reasons`: by department how many of the reasons of high-risk households are its; `told` all of them. `foreseen`:
     entries that chances of one month foresee for the month after; `came`: how many of those at risk in the month before
     have entered since; None where it is not known. `changes`: rules that are not those of the list before, and
-    `policy_files` that are not. `stamp`: the digest of what the edition that it tells of was made from.
+    `policy_files` that are not. `stamp`: the digest of what the edition that it tells of was made from. `asked`:
+    whether the monitors have been asked of it since, without a fault.
     """
 
     month: str
@@ -58,19 +59,19 @@ class Snapshot:
     changes: tuple[Change, ...] = ()
     policy_files: tuple[str, ...] = ()
     stamp: str = ""
+    asked: bool = True
 
     def rests_on(self, department: str) -> float | None:
         """The share of the reasons of high-risk households that are a department's; None where there are none."""
         return self.reasons.get(department, 0) / self.told if self.told else None
 
     def keep(self, folder: Path) -> None:
-        """Writes it, in one step; a disk that will not take it is no reason to stop."""
+        """Writes it, in one step."""
         path = folder / f"{self.month}.json"
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            half = path.with_suffix(".part")
-            half.write_text(json.dumps(asdict(self), ensure_ascii=False) + "\n", encoding="utf-8")
-            half.replace(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        half = path.with_suffix(".part")
+        half.write_text(json.dumps(asdict(self), ensure_ascii=False) + "\n", encoding="utf-8")
+        half.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "Snapshot":

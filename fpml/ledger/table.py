@@ -102,7 +102,9 @@ class Ledger:
                 columns = set(table.schema().to_arrow().names)
                 self._table = table
         except TableNotFoundError:
-            pass
+            if version is not None:  # there was one: a folder without it is lost, or not mounted
+                problem = f"cannot be read (no version {version} there)"
+                raise LedgerError("ledger", problem, "Restore its folder, or mount it.") from None
         except (DeltaError, ValueError, OSError) as e:
             raise LedgerError("ledger", f"cannot be read ({type(e).__name__})", "Restore its folder.") from None
         if not columns >= set(SCHEMA.names):

@@ -1,8 +1,9 @@
 """Refused rows as workbooks for the departments that sent them: where, why, what to do, and cells to fill in again."""
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
@@ -22,6 +23,7 @@ from fpml.version import code
 _MADE = datetime(2020, 1, 1)
 # What stands in the name of a workbook that goes out; one that comes back has the item of corrections.
 OUT = "待更正"
+_NAME = re.compile(rf"(?P<sender>.+)-{OUT}-\d{{4}}-\d\d\.xlsx")
 _BEFORE = (TOKEN, DECISION, "位置", "原因", "处理办法", "问题列", "原内容")
 _WIDTHS = (15, 10, 24, 18, 24, 14, 34)
 _LINE, _OWN_WIDTH = 64, 17
@@ -52,7 +54,7 @@ def write_corrections(shelf: Shelf, catalogue: Catalogue, folder: Path, kept: Pa
         if before.get(name) != now[name] or not (folder / name).exists():
             (folder / sender).mkdir(parents=True, exist_ok=True)
             _write(folder / name, shelf, catalogue, receipts)
-    for old in [*folder.rglob(f"*-{OUT}-*.xlsx")]:
+    for old in [*_written(folder)]:
         if old.relative_to(folder).as_posix() not in now:
             old.unlink()
             with suppress(OSError):  # others of its sender are left
@@ -63,6 +65,14 @@ def write_corrections(shelf: Shelf, catalogue: Catalogue, folder: Path, kept: Pa
         half.write_text(json.dumps(now, ensure_ascii=False), encoding="utf-8")
         half.replace(kept)
     return [folder / name for name in now]
+
+
+def _written(folder: Path) -> Iterator[Path]:
+    """Every workbook in its sender's folder, or in none, as an earlier fpml put it; nobody's copy of another name."""
+    for path in (*folder.glob("*.xlsx"), *folder.glob("*/*.xlsx")):
+        name = _NAME.fullmatch(path.name)
+        if name and path.parent in (folder, folder / name["sender"]):
+            yield path
 
 
 def _known(kept: Path) -> dict[str, str]:

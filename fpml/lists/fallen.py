@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fpml.catalogue import EVER, Catalogue, Fell, Language, Window
+from fpml.catalogue import Catalogue, Fell, Language
 from fpml.lists.known import Known
 from fpml.lists.values import value_in_words
 
@@ -21,11 +21,11 @@ class Fallen:
     fell: Fell
 
     def in_words(self, histories: pa.Table, at: int, catalogue: Catalogue, known: Known, language: Language) -> str:
-        """What it is now and was then; where it is nothing now, the day of its last record."""
+        """What it is now and was then; where it is nothing now, the day on which it last came."""
         words, fell = catalogue.listing.words, self.fell
         household = histories["household_id"][at].as_py()
         none_now = not histories[fell.now][at].as_py()
-        day = known.last(household, fell.indicator, Window(length=EVER)) if none_now else None
+        day = known.came.get((household, fell.indicator)) if none_now else None
         return (
             words["fell"]
             .said(language)

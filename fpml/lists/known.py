@@ -16,6 +16,8 @@ from fpml.ledger import days, indicator_codes, latest, words_of
 
 COLUMNS = ("household_id", "indicator", "event_date", "known_date", "value", "fact")
 Days = npt.NDArray[np.int32]
+# A standing record: household, indicator, day, value.
+_Record = tuple[str, str, int, int]
 Run = Callable[..., list["_Part"]]
 Read = Callable[[int, Sequence[str]], pa.Table]
 
@@ -26,18 +28,20 @@ class Known:
 
     `reported`: by department the last month that it had told of (as a month's number); missing where it never told.
     `events`: by household and indicator the days of its standing records, ascending, of those households asked for.
+    `came`: by household and kind of income that may fall the day of the last of these that is not 0.
     """
 
     as_of: AsOf
     reported: Mapping[str, int] = field(default_factory=dict)
     events: Mapping[tuple[str, str], Days] = field(default_factory=dict)
+    came: Mapping[tuple[str, str], date] = field(default_factory=dict)
 
     def last(self, household: str, indicator: str, window: Window) -> date | None:
         """The day of the last record of a window; None where there is none, or nobody asked for the household."""
         end = self.as_of.month - window.ago
         start = end - (end % 12 if window.to_date else window.length - 1)
         for day in self.events.get((household, indicator), np.zeros(0, np.int32))[::-1]:
-            when = date(1970, 1, 1) + timedelta(days=int(day))
+            when = _date(int(day))
             if month_of(when) <= end:
                 return when if window.length >= EVER or month_of(when) >= start else None
         return None
@@ -50,6 +54,7 @@ class _Part:
     counted: npt.NDArray[np.int64]
     months: npt.NDArray[np.int64]
     events: dict[tuple[str, str], Days]
+    came: dict[tuple[str, str], date]
 
 
 def known(read: Read, shards: int, households: Sequence[str], as_of: AsOf, catalogue: Catalogue, run: Run) -> Known:
@@ -69,7 +74,8 @@ def known(read: Read, shards: int, households: Sequence[str], as_of: AsOf, catal
             told[department] = months, np.full(months.size, as_of.month, np.int64), number
     reach = Reach(told, {n: d.cadence_months for n, d in catalogue.departments.items()})
     reported = {d: int(np.flatnonzero(reach.delivered(d, as_of.month))[-1]) for d in told}
-    return Known(as_of, reported, {k: v for part in parts for k, v in part.events.items()})
+    events = {k: v for part in parts for k, v in part.events.items()}
+    return Known(as_of, reported, events, {k: v for part in parts for k, v in part.came.items()})
 
 
 def _part(read: Read, wanted: frozenset[str], as_of: AsOf, catalogue: Catalogue, shard: int) -> _Part:
@@ -78,12 +84,13 @@ def _part(read: Read, wanted: frozenset[str], as_of: AsOf, catalogue: Catalogue,
     then = (known <= last) & (event <= last)
     names = words_of(table["household_id"])
     mine = names.told(np.array([w in wanted for w in names.words.to_pylist()], bool), np.False_)
-    events = _events(table.filter(pa.array(then & mine)), catalogue)
+    told = _standing(table.filter(pa.array(then & mine)), catalogue)
+    events, came = _events(told), _came(told, catalogue)
     group = np.append(np.array(catalogue.attested, np.int32), np.int32(-1))
     of_row = group[indicator_codes(table["indicator"], catalogue.codes)]
     counts = then & (of_row >= 0)
     if not counts.any():
-        return _Part(np.zeros((len(catalogue.departments), 0), np.int64), np.zeros(0, np.int64), events)
+        return _Part(np.zeros((len(catalogue.departments), 0), np.int64), np.zeros(0, np.int64), events, came)
     of_row, day = of_row[counts], event[counts]
     base, width = int(day.min()), int(day.max()) - int(day.min()) + 1
     # Day by day first: a table of days is short, and their months are looked up once.
@@ -91,20 +98,38 @@ def _part(read: Read, wanted: frozenset[str], as_of: AsOf, catalogue: Catalogue,
     month = months_of(np.arange(base, base + width).astype("datetime64[D]"))
     months, begins = np.unique(month, return_index=True)
     counted = np.add.reduceat(by_day.reshape(len(catalogue.departments), width), begins, axis=1)
-    return _Part(counted, months.astype(np.int64), events)
+    return _Part(counted, months.astype(np.int64), events, came)
 
 
-def _events(table: pa.Table, catalogue: Catalogue) -> dict[tuple[str, str], Days]:
-    """The days of standing records, by household and indicator: of what stays where it happened alone."""
+def _standing(table: pa.Table, catalogue: Catalogue) -> list[_Record]:
+    """The standing records: of what stays where it happened alone."""
     stays = {n for n, i in catalogue.indicators.items() if not i.follows}
     table = table.take(pa.array(latest(table["fact"].to_numpy(), days(table["known_date"]))))
-    out: dict[tuple[str, str], list[int]] = {}
     columns = (table[c].cast(pa.string()).to_pylist() for c in ("household_id", "indicator"))
     rows = zip(*columns, days(table["event_date"]), table["value"].to_pylist(), strict=True)
-    for household, indicator, day, value in rows:
-        if value is not None and indicator in stays:
-            out.setdefault((household, indicator), []).append(int(day))
+    return [(h, i, int(day), value) for h, i, day, value in rows if value is not None and i in stays]
+
+
+def _events(records: Sequence[_Record]) -> dict[tuple[str, str], Days]:
+    """The days of records, by household and indicator."""
+    out: dict[tuple[str, str], list[int]] = {}
+    for household, indicator, day, _ in records:
+        out.setdefault((household, indicator), []).append(day)
     return {k: np.array(sorted(v), np.int32) for k, v in out.items()}
+
+
+def _came(records: Sequence[_Record], catalogue: Catalogue) -> dict[tuple[str, str], date]:
+    """The day of the last record that is not 0, by household and kind of income that may fall."""
+    kinds = {cause.fell.indicator for cause in catalogue.listing.causes.values() if cause.fell}
+    out: dict[tuple[str, str], int] = {}
+    for household, indicator, day, value in records:
+        if value and indicator in kinds:
+            out[household, indicator] = max(day, out.get((household, indicator), day))
+    return {k: _date(day) for k, day in out.items()}
+
+
+def _date(day: int) -> date:
+    return date(1970, 1, 1) + timedelta(days=day)
 
 
 def _day(day: date) -> int:

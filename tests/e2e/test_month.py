@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import errno
 import json
 import os
 import pickle
@@ -27,6 +28,7 @@ from fpml import keys, lists, tracking
 from fpml.cli import main
 from fpml.dates import AsOf
 from fpml.errors import BusyError, DiskError, InputError, NotYetError, UsageError
+from fpml.health import Snapshot
 from fpml.lock import alone
 from fpml.month import HEALTH, STAGES
 from fpml.record import Record
@@ -180,37 +182,50 @@ def test_a_clock_that_jumps_changes_no_byte(copy: Path, undisturbed: tuple[dict[
     finished(copy, undisturbed[0])
 
 
-@pytest.mark.parametrize("fails", ["keep", "alarms"])
+@pytest.mark.parametrize(
+    ("where", "fails", "error", "ended", "said_of_it"),
+    [
+        (Watch, "alarms", KeyError("H-000123"), 5, "health: a fault of ours (KeyError at test_month.py:"),
+        (Snapshot, "keep", OSError(errno.ENOSPC, "H-000123"), 3, "health: the disk is full. See to the disk"),
+    ],
+)
 def test_a_monitor_that_fails_keeps_no_list_from_being_published_and_is_asked_again(
     copy: Path,
     undisturbed: tuple[dict[str, bytes], float],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    where: type,
     fails: str,
+    error: Exception,
+    ended: int,
+    said_of_it: str,
 ) -> None:
     def failing(*_: object, **__: object) -> None:
-        raise KeyError("H-000123")
+        raise error
 
-    monkeypatch.setattr(Watch, fails, failing)
+    monkeypatch.setattr(where, fails, failing)
     argv = ["month", MONTH, "--json", "--quiet", "--workspace", str(copy)]
-    assert main(argv) == 5
+    assert main(argv) == ended
     said = capsys.readouterr()
     assert contents(copy / LISTS) == undisturbed[0]
     *stages, answer = map(json.loads, said.out.splitlines())
     (health,) = [s for s in stages if s["stage"] == HEALTH]
     assert health["fault"] == answer["unwatched"]
-    assert answer["unwatched"].startswith("KeyError at test_month.py:")
+    assert answer["unwatched"].startswith(said_of_it)
+    assert said_of_it in said.err
     assert (answer["done"], answer["new"]) == (True, True)
     assert "the next run tries again" in said.err
     assert "H-000123" not in said.out + said.err + (copy / "data" / "record.jsonl").read_text(encoding="utf-8")
-    unwatched = {"keep": MONTH, "alarms": ""}[fails]
     monkeypatch.undo()
-    assert main(["status", "--json", "--workspace", str(copy)]) == 0
-    assert json.loads(capsys.readouterr().out)["unwatched"] == unwatched
-    assert main(argv) == 0
-    again = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (again["new"], again["unwatched"]) == (False, "")
     county = fpml.open(copy)
+    assert any((county.workspace.cache / "month").iterdir()) == (fails == "keep"), "what is needed to make up for it"
+    for asked, unwatched in ((True, MONTH), (False, "")):
+        assert main(["status", "--json", "--workspace", str(copy)]) == 0
+        assert json.loads(capsys.readouterr().out)["unwatched"] == unwatched
+        assert main(argv) == 0
+        *stages, again = map(json.loads, capsys.readouterr().out.splitlines())
+        assert (again["new"], again["unwatched"]) == (False, "")
+        assert (HEALTH in [s["stage"] for s in stages]) == asked
     (edition,) = lists.editions(county.workspace.lists, AsOf.parse(MONTH))
     assert county.watch.knows(edition)
     assert contents(copy / LISTS) == undisturbed[0]
@@ -222,13 +237,14 @@ def test_a_run_killed_between_publication_and_its_monitors_is_made_up_for(
     copy: Path, undisturbed: tuple[dict[str, bytes], float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[StageDone] = []
-    monkeypatch.setattr(Watch, "keep", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        fpml.run_month(fpml.open(copy), MONTH)
-    monkeypatch.undo()
-    assert contents(copy / LISTS) == undisturbed[0]
     snapshot = copy / "data" / "health" / f"{MONTH}.json"
-    assert not snapshot.exists()
+    for step, kept in (("keep", False), ("alarms", True), ("log", True)):
+        monkeypatch.setattr(Watch, step, lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            fpml.run_month(fpml.open(copy), MONTH)
+        monkeypatch.undo()
+        assert contents(copy / LISTS) == undisturbed[0]
+        assert snapshot.exists() == kept
     for stages in (["intake", HEALTH], ["intake"]):
         told.clear()
         assert not fpml.run_month(fpml.open(copy), MONTH, stages=Stages(ended=told.append)).new

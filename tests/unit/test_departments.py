@@ -624,6 +624,24 @@ def test_refused_rows_go_back_in_a_workbook_and_its_corrected_return_is_taken_in
     assert clerk.desk.take(returned).accepted == 0
 
 
+def test_only_workbooks_as_they_are_written_are_removed(clerk: Clerk, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    clerk.stays(stay(number="无"))
+    (workbook,) = write_corrections(clerk.desk.shelf, clerk.desk.catalogue, out, tmp_path / "kept")
+    written = (out / "民政局-待更正-2021-01.xlsx", out / "民政局" / "民政局-待更正-2021-01.xlsx")
+    others = (
+        workbook.parent / "已填" / workbook.name,
+        out / "已填" / workbook.name,
+        workbook.with_name(f"副本-{workbook.name}"),
+        workbook.with_name(f"{workbook.stem}-已填.xlsx"),
+    )
+    for path in (*written, *others):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(workbook.read_bytes())
+    assert write_corrections(clerk.desk.shelf, clerk.desk.catalogue, out, tmp_path / "kept") == [workbook]
+    assert sorted(p for p in out.rglob("*.xlsx")) == sorted((workbook, *others))
+
+
 def test_a_return_with_a_new_fault_takes_the_place_of_the_old(clerk: Clerk, tmp_path: Path) -> None:
     first = clerk.stays(stay(number="无"))
     (workbook,) = write_corrections(clerk.desk.shelf, clerk.desk.catalogue, tmp_path / "out", tmp_path / "kept")

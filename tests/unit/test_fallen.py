@@ -1,15 +1,16 @@
 """Which kind of income fell: what tells of all income is told with it and points to its cause; causes on record."""
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
-from fpml import lists
+from fpml import engine, lists
 from fpml.catalogue import Catalogue, load
 from fpml.dates import AsOf
 from fpml.errors import PolicyError
+from fpml.features import Asked, histories
 from fpml.lists.fallen import Falls
 from fpml.lists.placing import recorded_causes
 from fpml.workspace import DEFAULT_POLICY
@@ -49,13 +50,17 @@ def test_where_nothing_fell_nothing_is_named(catalogue: Catalogue, yuan: dict[st
     assert Falls(a_household(**yuan), catalogue).of(0) is None
 
 
-def test_a_wage_that_stopped_is_told_with_what_it_was_and_when_it_last_came(catalogue: Catalogue) -> None:
+def test_a_wage_that_stopped_is_told_with_what_it_was_and_when_it_last_came(catalogue: Catalogue, desk: Any) -> None:
+    """A record of nothing is no wage that came."""
+    came = {"2022-04-01": 6000, "2023-03-01": 3000, "2023-05-01": 0}
+    desk.take(desk.csv(*(("h1", "", "income_wage", day, "2023-06-05", yuan, "") for day, yuan in came.items())))
     table = a_household(income_wage=(0, 9000))
     fell = Falls(table, catalogue).of(0)
     assert fell is not None
-    known = lists.Known(AS_OF, events={("h1", "income_wage"): np.array([19_400, 19_417], np.int32)})
+    ledger = desk.ledger
+    known = lists.known(ledger.shard, ledger.shards, ["h1"], AS_OF, catalogue, engine.run)
     assert fell.in_words(table, 0, catalogue, known, "en") == (
-        "; wage income, the 3 months that ended 1 months ago: 0 yuan, "
+        "; wage income, the 3 months that ended a month ago: 0 yuan, "
         "in the same months of the year before 9,000 yuan, last record 2023-03-01"
     )
     less = a_household(income_wage=(10, 9000))
@@ -71,11 +76,28 @@ def test_what_tells_of_all_income_points_to_the_kind_that_fell_and_what_lowers_t
     assert steady.cause("income", 0.4, 0) == ""
 
 
-def test_an_event_of_two_years_ago_is_on_record_and_an_older_one_is_not(catalogue: Catalogue) -> None:
-    needed = {c.feature for _, c in catalogue.listing.conditions()}
-    none = {name: pa.array([0, 0], pa.int64()) for name in needed}
-    for name, cause in (("accident__count__24m", "accident"), ("out_of_work__count__24m", "unstable_work")):
-        assert recorded_causes(pa.table(none | {name: pa.array([1, 0])}), catalogue) == [(cause,), ()]
+def test_an_event_of_two_years_ago_is_on_record_and_an_older_one_is_not(catalogue: Catalogue, desk: Any) -> None:
+    """Of losses one year counts."""
+    days = {"before": "2021-06-30", "within": "2021-07-01", "a year": "2022-07-01", "over": "2022-06-30"}
+    told = [(h, "", "members", "2020-01-15", "2020-01-31", "3", "") for h in ("new", "none", *days)]
+    for indicator in ("accident", "out_of_work", "livestock_loss"):
+        whom = "new-1" if catalogue.indicators[indicator].grain == "person" else ""
+        told += [("new", whom, indicator, f"2023-0{m}-10", f"2023-0{m}-20", "1", "") for m in range(1, 7)]
+    for household, day in days.items():
+        known = f"{day[:7]}-30"
+        told.append((household, f"{household}-1", "accident", day, known, "1", ""))
+        told.append((household, "", "out_of_work", day, known, "1", ""))
+        told.append((household, "", "livestock_loss", day, known, "800", ""))
+    receipt = desk.take(desk.csv(*told))
+    assert receipt.accepted == len(told), receipt.quarantined
+    asked = Asked((AS_OF,), tuple(sorted({c.feature for _, c in catalogue.listing.conditions()})))
+    table = histories(desk.ledger.shard, desk.ledger.shards, catalogue, asked)
+    causes = dict(zip(table["household_id"].to_pylist(), recorded_causes(table, catalogue), strict=True))
+    two_years = {"accident", "unstable_work"}
+    assert {h: set(c) for h, c in causes.items() if h != "new"} == {
+        "none": set(), "before": set(), "within": two_years, "over": two_years,
+        "a year": two_years | {"business_failure"},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

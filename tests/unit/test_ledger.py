@@ -9,6 +9,7 @@ import fpml
 from fpml.errors import LedgerChangedError, LedgerError, NotYetError
 from fpml.intake import TRIES, Intake, Shelf
 from fpml.ledger import Ledger, shard_of
+from fpml.ledger.table import BEFORE
 
 EARLY = ("HFILLER", "", "medical_self_paid", "2015-01-15", "2015-01-31", "1", "")
 DAY = "2024-03-05"
@@ -143,6 +144,14 @@ def test_a_ledger_that_took_in_only_bad_rows_says_what_comes_first(county: fpml.
         county.histories("2024-03")
     with pytest.raises(NotYetError):
         county.as_ofs()
+
+
+def test_a_folder_that_should_hold_a_ledger_and_is_empty_is_no_new_county(tmp_path: Path) -> None:
+    """As a mount point is at which nothing is mounted."""
+    for version in (0, 5):
+        with pytest.raises(LedgerError, match=f"cannot be read .no version {version} there"):
+            Ledger(tmp_path, version=version)
+    assert Ledger(tmp_path, version=BEFORE).version == Ledger(tmp_path).version == BEFORE
 
 
 def spoilt(folder: Path, how: str) -> None:

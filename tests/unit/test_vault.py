@@ -207,6 +207,21 @@ def test_a_merged_file_that_is_not_as_it_was_put_there_is_refused(tmp_path: Path
         vault.contacts(["H1"], LATER, 14)
 
 
+def test_what_an_earlier_fpml_wrote_beside_merged_files_is_never_taken_as_merged(tmp_path: Path) -> None:
+    """It does not see them, and numbers its next delivery from 1."""
+    vault = Vault(tmp_path / "vault")
+    many(vault, random.Random(9), 14)
+    vault.merge()
+    earlier = Vault(tmp_path / "earlier")
+    put(earlier, "ffff", told("2021-05-13", ("H1", "name", "新")))
+    (file,) = earlier.folder.glob("*.parquet")
+    path = file.rename(vault.folder / file.name)
+    for asked in (vault.merge, lambda: vault.version, lambda: vault.contacts(["H1"], LATER, 14)):
+        with pytest.raises(InputError, match="two deliveries have one number"):
+            asked()
+    assert path.exists()
+
+
 # Taken in
 
 
