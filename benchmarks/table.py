@@ -162,6 +162,25 @@ def in_the_loop() -> Iterator[tuple[str, str]]:
             )
 
 
+def ceilings() -> Iterator[tuple[str, str]]:
+    """How near ours comes to what the records allow, and whether its probabilities hold, over several counties."""
+    if not (RESULTS / "ceiling.json").is_file():
+        return
+    told = _read("ceiling")
+    size = f"{len(told['asked']['seeds'])} counties of {told['asked']['households']:,} households"
+    for way in told["ceiling"]:
+        if way["kind"] == "fall":
+            share = f"{way['share']:.0%} [{way['share_low']:.0%}, {way['share_high']:.0%}]"
+            yield (
+                f"average precision on falls within six months (simulated: {size}, {way['outcome']}, {way['events']})",
+                f"best single ranking {way['of_single']:.3f}, fpml {way['ours']:.3f}, learnt from ten times the "
+                f"households {way['ceiling']:.3f}: {share} of the way",
+            )
+    ours = [c for c in told["calibration"] if c["method"] == "fpml" and c["kind"] == "fall"]
+    each = (f"{c['outcome']} {c['horizon']} m: {c['ratio']:.2f} {c['verdict']}" for c in ours)
+    yield f"expected over observed falls (simulated: {size})", "; ".join(each)
+
+
 def over_the_grid() -> Iterator[tuple[str, str]]:
     """Found by ours beside the rules, county by county of the frozen grid."""
     for path in sorted(RESULTS.glob("grid-[0-9].json")):
@@ -221,6 +240,7 @@ def main() -> None:
         *in_the_loop(),
         *reviewed(),
         *audited(),
+        *ceilings(),
         *over_the_grid(),
         *grown(),
     )
