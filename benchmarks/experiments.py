@@ -284,6 +284,7 @@ def monotone(ground: Ground, outcome: str = "new_poverty") -> list[dict[str, Any
     sign = {n: _sign(ground.catalogue, n) for n in names}
 
     def under(chosen: Callable[[str], bool]) -> Variant:
+        """Learnt with the direction of the chosen features kept."""
         bounds = [sign[n] if chosen(n) else 0 for n in names] + [0]
 
         def learnt(origin: AsOf, j: Judged, seed: int) -> Floats:
@@ -321,6 +322,7 @@ def negatives(ground: Ground, outcome: str = "new_poverty") -> list[dict[str, An
     _, judged = _stage(ground, definition)
 
     def of(number: int) -> Variant:
+        """Learnt from so many household-months without a fall."""
         asked = definition.model_copy(update={"negatives": number})
         lessons = ground.lessons(asked)
 
@@ -341,6 +343,8 @@ def calibrations(ground: Ground, outcome: str = "new_poverty") -> list[dict[str,
     grown: dict[tuple[AsOf, int], Forest] = {}
 
     def through(curve: Curve) -> Variant:
+        """The same log-odds through a curve."""
+
         def learnt(origin: AsOf, j: Judged, seed: int) -> Floats:
             if (origin, seed) not in grown:
                 shown = Shown.of(definition, lessons, ground.catalogue, origin=origin)

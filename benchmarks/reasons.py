@@ -167,6 +167,7 @@ def stable(county: fpml.County, as_of: AsOf) -> dict[str, Any]:
     out: dict[str, Any] = {"households": len(listed)}
 
     def again(change: Any) -> dict[str, Any]:
+        """How often first reasons stay as they were where the rows of shards are changed."""
         ledger = county.ledger
         asked = Asked((as_of,), None, rows)
         changed = histories(
