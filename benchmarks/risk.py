@@ -1,10 +1,12 @@
 """What learning takes: both models trained, everybody scored at one as-of, a backtest of a few origins.
 
-python benchmarks/risk.py [--full] [--county DIR] [--origins N]
+python benchmarks/risk.py [--full] [--county DIR] [--origins N] [--last YYYY-MM] [--parts NAME ...]
 
 A simulated county is grown and taken in (or DIR, a workspace whose ledger is filled: its models and reports are
-written), both models are trained at its last as-of, all horizons, and every household is scored there. Each part runs
-in a process of its own. Small: 3,000 households over 48 months; full: 220,000 over 48.
+written), both models are trained at its last as-of, all horizons, and every household is scored there. Then the last
+origins that have labels a year on are backtested (`--last`: up to another one; the labels of what comes too late are
+not there then, its work is). Each part runs in a process of its own; what earlier calls measured of the same county is
+kept. Small: 3,000 households over 48 months; full: 220,000 over 48.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import apart, machine, peak_mb, show, versions, write
+from measure import RESULTS, apart, machine, peak_mb, show, versions, write
 
 import fpml
 from fpml.dates import AsOf
@@ -22,6 +24,7 @@ from fpml.simulate import Plan, load_profile
 
 SIZES = {"small": (3_000, 48), "full": (220_000, 48)}
 DRAWS = 20
+PARTS = ("trained", "scored", "tested")
 
 
 class Stages:
@@ -77,48 +80,72 @@ def scored(root: Path, as_of: str) -> dict[str, Any]:
             "peak_mb": peak_mb()}  # fmt: skip
 
 
-def tested(root: Path, origins: int) -> dict[str, Any]:
-    """Seconds and peak memory of a backtest of both models over the last origins that have labels a year on."""
+def tested(root: Path, origins: int, until: str | None) -> dict[str, Any]:
+    """Seconds and peak memory of a backtest of both models, so many origins up to one (None: of which labels come)."""
     county, stages = opened(root)
-    last = county.as_ofs()[-1].shift(-13)
+    last = AsOf.parse(until) if until else county.as_ofs()[-1].shift(-13)
     began = time.perf_counter()
-    told = county.backtest(first=last.shift(1 - origins), last=last, times=DRAWS)
+    county.backtest(first=last.shift(1 - origins), last=last, times=DRAWS)
     return {"seconds": round(time.perf_counter() - began, 1), "peak_mb": peak_mb(), "stages": stages.seconds(),
-            **told.as_json()}  # fmt: skip
+            "origins": origins, "last": str(last)}  # fmt: skip
 
 
 def main() -> None:
     """Grows the county where none is given; trains, scores, backtests; prints the figures and keeps them."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--county", type=Path, help="a workspace whose ledger is filled")
     parser.add_argument("--as-of", help="where the models are trained (its last as-of)")
     parser.add_argument("--origins", type=int, default=2)
-    parser.add_argument("--part", choices=("trained", "scored", "tested"), help=argparse.SUPPRESS)
+    parser.add_argument("--last", help="the last origin of the backtest")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured (everything)")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     a = parser.parse_args()
     if a.part:
-        asked = (a.county, a.origins) if a.part == "tested" else (a.county, a.as_of)
-        print(json.dumps({"trained": trained, "scored": scored, "tested": tested}[a.part](*asked)))
+        print(json.dumps({
+            "trained": lambda: trained(a.county, a.as_of),
+            "scored": lambda: scored(a.county, a.as_of),
+            "tested": lambda: tested(a.county, a.origins, a.last),
+        }[a.part]()))  # fmt: skip
         return
+    name = "risk" if a.full else "risk-small"
     with tempfile.TemporaryDirectory() as folder:
         root = a.county or Path(folder) / "county"
         if not a.county:
             grown(root, "full" if a.full else "small")
         as_ofs = fpml.open(root).as_ofs()
         as_of = a.as_of or str(as_ofs[-1])
-        told = {
-            part: apart(__file__, "--part", part, "--county", root, "--as-of", as_of, "--origins", a.origins)
-            for part in ("trained", "scored", "tested")
-        }
-    show(("", "seconds", "peak, MB"),
-         [("both models trained", told["trained"]["seconds"], told["trained"]["peak_mb"]),
-          ("histories of one as-of", told["scored"]["histories"], ""),
-          ("scored", told["scored"]["scores"], told["scored"]["peak_mb"]),
-          (f"backtest, {a.origins} origins", told["tested"]["seconds"], told["tested"]["peak_mb"])])  # fmt: skip
-    about = {"households": told["scored"]["rows"], "as_of": as_of, "as_ofs": as_ofs.index(AsOf.parse(as_of)) + 1,
-             "origins": a.origins, "machine": machine(),
-             "versions": versions("lightgbm", "numba", "numpy", "pyarrow")}  # fmt: skip
-    write("risk" if a.full or a.county else "risk-small", {**about, **told})
+        asked = ["--county", root, "--as-of", as_of, "--origins", a.origins, *(["--last", a.last] if a.last else [])]
+        about = {"as_ofs": len(as_ofs), "machine": machine(), "simulated": True,
+                 "versions": versions("lightgbm", "numba", "numpy", "pyarrow")}  # fmt: skip
+        told = earlier(name, about) if a.county else {}
+        for part in a.parts:
+            told[part] = apart(__file__, "--part", part, *asked)
+            write(name, {**about, **told})
+    show(("", "seconds", "peak, MB"), lines(told))
+
+
+def earlier(name: str, about: dict[str, Any]) -> dict[str, Any]:
+    """What earlier calls measured, if it was with the same machine, versions and as-ofs."""
+    path = RESULTS / f"{name}.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    same = all(kept.get(k) == v for k, v in json.loads(json.dumps(about)).items())
+    return {k: v for k, v in kept.items() if k in PARTS} if same else {}
+
+
+def lines(told: dict[str, Any]) -> list[tuple[str, float, object]]:
+    """What was measured, for the table."""
+    rows: list[tuple[str, float, object]] = []
+    if "trained" in told:
+        rows.append(("both models trained", told["trained"]["seconds"], told["trained"]["peak_mb"]))
+    if "scored" in told:
+        rows += [("histories of one as-of", told["scored"]["histories"], ""),
+                 (f"{told['scored']['rows']:,} households scored", told["scored"]["scores"],
+                  told["scored"]["peak_mb"])]  # fmt: skip
+    if "tested" in told:
+        rows.append((f"backtest, {told['tested']['origins']} origins", told["tested"]["seconds"],
+                     told["tested"]["peak_mb"]))  # fmt: skip
+    return rows
 
 
 if __name__ == "__main__":

@@ -67,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     scaled.add_argument("--engine", choices=("local", "spark"), default="local", help=said)
     said = "Spark's: local[2], spark://HOST:7077 or sc://HOST:15002 (default: all of this machine)"
     scaled.add_argument("--master", metavar="URL", help=said)
+    said = "an object store in which Spark's executors find the ledger, s3://BUCKET/FOLDER; it is brought up to date"
+    scaled.add_argument("--ledger-copy", metavar="URL", help=said)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, said: str, *more: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -159,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open(a: argparse.Namespace) -> County:
-    engine = engine_of(a.engine, a.master) if hasattr(a, "engine") else None
+    engine = engine_of(a.engine, a.master, a.ledger_copy) if hasattr(a, "engine") else None
     return open_county(a.workspace, progress=silent if a.quiet else SCREEN.show, engine=engine)
 
 

@@ -24,7 +24,7 @@ from fpml.features import COLUMNS, KEY, Asked, histories, read_later, records_be
 from fpml.households import LINKED_FORMAT, Linked, cohort, linked
 from fpml.inbox import Inbox
 from fpml.intake import Receipt
-from fpml.ledger import Ledger, shard_of
+from fpml.ledger import Ledger, lent, shard_of
 from fpml.lookback import MONTHS, TIMES, Lookback
 from fpml.measure.backtest import taught
 from fpml.outcomes import told_by
@@ -197,18 +197,23 @@ class County:
         self.progress(f"histories at {len(months)} as-of{'s' if len(months) > 1 else ''}")
         asked = Asked(months, None if names is None else tuple(names), rows)
         delayed = frozenset(n for n, i in self.catalogue.indicators.items() if i.department in late)
+        lent = self._lent(ledger)
         table = histories(
-            partial(read_later, ledger.shard, delayed),
-            ledger.shards,
+            partial(read_later, lent.shard, delayed),
+            lent.shards,
             self.catalogue,
             asked,
             run=self.engine.run,
-            linked=self._linked(ledger),
+            linked=self._linked(lent),
         )
         if whole:
             self._built.clear()
             self._built[key] = table
         return table
+
+    def _lent(self, ledger: Ledger) -> Ledger:
+        """The ledger as whoever works on its shards reads it: in its copy, where the engine has one."""
+        return lent(ledger, self.engine.ledger_copy) if self.engine.ledger_copy else ledger
 
     def _linked(self, ledger: Ledger) -> Linked:
         """What shards must know of each other, kept on disk until the ledger changes.
@@ -551,7 +556,7 @@ class County:
 
     def _known(self, households: Sequence[str], as_of: AsOf) -> lists.Known:
         """What is known at an as-of of the dates of some households' records, and of departments' last months."""
-        ledger = self.ledger
+        ledger = self._lent(self.ledger)
         self.progress("reasons")
         return lists.known(ledger.shard, ledger.shards, households, as_of, self.catalogue, self.engine.run)
 

@@ -54,7 +54,14 @@ _HERE = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.
 
 
 class Engine(Protocol):
-    """Applies a function to parts. What is handed to it must be plain values: a part may be worked on elsewhere."""
+    """Applies a function to parts. What is handed to it must be plain values: a part may be worked on elsewhere.
+
+    `ledger_copy`: the address of an object store in which those who work find the ledger; None: in its own folder.
+    """
+
+    @property
+    def ledger_copy(self) -> str | None:
+        """See above."""
 
     def run(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
         """The function's results in the order of the parts; an error stops the run."""
@@ -91,6 +98,8 @@ class Local:
     """This process. Threads: the kernel, Arrow and Parquet all let go of the interpreter's lock, and threads share what
     they read, where processes would copy it. Functions of rows have threads of their own: one piece."""
 
+    ledger_copy: None = None
+
     def run(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
         """See `Engine`."""
         return run(function, parts)
@@ -108,9 +117,11 @@ class Spark:
     """The executors of a Spark cluster, each part a task: a task whose executor is lost is done again elsewhere.
 
     `master`: `local[2]`, `spark://HOST:7077`, `sc://HOST:15002` (Spark Connect). Spark starts with the first run.
+    `ledger_copy`: see `Engine`.
     """
 
     master: str = field(default="local[*]", repr=False)
+    ledger_copy: str | None = field(default=None, repr=False)
     _session: Any = field(default=None, repr=False)
 
     def run(self, function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
@@ -158,12 +169,13 @@ class Spark:
         return self._session
 
 
-def engine_of(name: str, master: str | None = None) -> Engine:
+def engine_of(name: str, master: str | None = None, ledger_copy: str | None = None) -> Engine:
     """The engine of a name: local or spark; `master`: Spark's (None: all processors of this machine)."""
     if name == "spark":
-        return Spark(master) if master else Spark()
-    if master:
-        raise UsageError("--master", "it is Spark's, and the engine is local", "Add `--engine spark`.")
+        return Spark(master, ledger_copy) if master else Spark(ledger_copy=ledger_copy)
+    for option, given in (("--master", master), ("--ledger-copy", ledger_copy)):
+        if given:
+            raise UsageError(option, "it is Spark's, and the engine is local", "Add `--engine spark`.")
     return Local()
 
 

@@ -1,5 +1,6 @@
 """The ledger: bitemporal records in a Delta Lake table, partitioned by household shard."""
 
+from fpml.ledger.copies import lent
 from fpml.ledger.facts import (
     SCHEMA,
     WORDS,
@@ -35,6 +36,7 @@ __all__ = [
     "household_order",
     "indicator_codes",
     "latest",
+    "lent",
     "marked",
     "shard_of",
     "words_of",

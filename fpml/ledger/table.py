@@ -110,7 +110,7 @@ class Ledger:
         if not columns >= set(SCHEMA.names):
             raise LedgerError("ledger", "made by an earlier fpml", "Move it away, and take the deliveries in again.")
 
-    def __reduce__(self) -> "tuple[Callable[[Path, int], Ledger], tuple[Path, int]]":
+    def __reduce__(self) -> "tuple[Callable[..., Ledger], tuple[object, ...]]":
         """Handed to another process or machine it stays at its version: its files are read there, from that folder."""
         return _elsewhere, (self.folder.absolute(), self.version)
 
@@ -318,6 +318,10 @@ class Ledger:
         """The files, within its folder, that hold the ledger now; a glob would also find those that were merged."""
         return sorted(self._actions["path"].to_pylist())
 
+    def live_files(self) -> pa.Table:
+        """The files that hold it now, one a row: path, length (`size_bytes`), shard, and what tells which are read."""
+        return self._actions
+
     @property
     def rows(self) -> int:
         """How many versions it holds."""
@@ -357,15 +361,22 @@ class Ledger:
         """A file's columns, of which only those told of (None: all) are read: the others hold nothing."""
         schema = pa.schema([_AS_READ.field(c) for c in columns])
         try:
-            words = [c for c in WORDS if c in columns]
-            with pq.ParquetFile(self.folder / path, read_dictionary=words, memory_map=True) as file:
+            with self._opened(path, [c for c in WORDS if c in columns]) as file:
                 table = file.read(columns=list(columns if told is None else told), use_threads=False)
         except (OSError, pa.ArrowException) as e:
-            problem = f"a data file is missing or damaged ({type(e).__name__})"
-            raise LedgerError("ledger", problem, "Restore its folder.") from None
+            raise self._lost(e) from None
         for name in set(columns) - set(table.column_names):
             table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
         return table.select(list(columns)).cast(schema)
+
+    def _opened(self, path: str, words: list[str]) -> pq.ParquetFile:
+        """A data file, of whose columns these hold words."""
+        return pq.ParquetFile(self.folder / path, read_dictionary=words, memory_map=True)
+
+    def _lost(self, error: Exception) -> LedgerError:
+        """What is said of a data file that cannot be read."""
+        problem = f"a data file is missing or damaged ({type(error).__name__})"
+        return LedgerError("ledger", problem, "Restore its folder.")
 
     @staticmethod
     def _go_back(table: DeltaTable, day: date) -> None:

@@ -18,6 +18,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from month_runs import contents
+from object_store import object_store
+from pyarrow.fs import FileSelector, FileSystem
 from spark_parts import failing
 
 import fpml
@@ -87,8 +89,15 @@ def free_port() -> str:
         return str(free.getsockname()[1])
 
 
+@pytest.fixture(scope="module")
+def store() -> Iterator[str]:
+    """An object store, whose keys whoever is started later knows too."""
+    with object_store() as address:
+        yield address
+
+
 @pytest.fixture
-def connect(as_executors_see_it: None) -> Iterator[str]:
+def connect(as_executors_see_it: None, store: str) -> Iterator[str]:
     """The server of Spark Connect that comes with pyspark, on two of this machine's processors: its URL."""
     port = free_port()
     settings = {"grpc.binding.address": HERE, "grpc.binding.port": port}
@@ -137,13 +146,16 @@ def kill_in_the_middle(spark: Spark, worker: "subprocess.Popen[bytes]", killed: 
 
 @needs_spark
 @pytest.mark.skipif(find_spec("grpc") is None, reason="no part of Spark Connect (pip install 'fpml[spark]')")
-def test_a_month_by_spark_connect_publishes_the_same_bytes_and_is_replayed_here(
-    start: Path, expected: dict[str, bytes], connect: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_month_by_spark_connect_from_an_object_store_publishes_the_same_bytes_and_is_replayed_here(
+    start: Path, expected: dict[str, bytes], connect: str, store: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     root = Path(shutil.copytree(start, tmp_path / "county"))
     words = ["--quiet", "--workspace", str(root)]
     asked = ["--engine", "spark", "--master"]
-    assert main(["month", MONTH, *words, *asked, f"{connect}/;user_id=a-clerk"]) == 0
+    assert main(["month", MONTH, *words, *asked, f"{connect}/;user_id=a-clerk", "--ledger-copy", store]) == 0
+    files, folder = FileSystem.from_uri(store)
+    assert len(files.get_file_info(FileSelector(folder, recursive=True))) > 0
     assert contents(root / LISTS) == expected
     assert main(["replay", MONTH, *words]) == 0
     capsys.readouterr()
@@ -236,8 +248,9 @@ def test_a_machine_without_spark_is_told_so(
         engine_of("local", "spark://a:1")
     assert isinstance(engine_of("local"), Local)
     words = ["--quiet", "--workspace", str(demo.workspace.root)]
-    assert main(["month", "2022-06", "--master", "local[2]", *words]) == 2
-    assert "Add `--engine spark`" in capsys.readouterr().err
+    for alone in ("--master", "local[2]"), ("--ledger-copy", "s3://county/ledger"):
+        assert main(["month", "2022-06", *alone, *words]) == 2
+        assert "Add `--engine spark`" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(find_spec("pyspark") is None, reason="no pyspark")
