@@ -54,6 +54,13 @@ class Fell(Policy):
         return Feature(indicator=self.indicator, reduction="sum", window=then).name
 
 
+class WithoutEvent(Policy):
+    """Where a cause would be named first and none of its events is on record: what is named before it, if all hold."""
+
+    first: Name
+    all: tuple[Condition, ...] = ()
+
+
 class Likely(Policy):
     """A cause as indicators and rules name it: the cause of visits.yaml that it is, and what to ask and look at.
 
@@ -64,6 +71,7 @@ class Likely(Policy):
     cause: Name
     ask: Words
     recorded: tuple[Condition, ...] = ()
+    without_event: WithoutEvent | None = None
     fell: Fell | None = None
 
     def of(self, known: Collection[str]) -> "Likely":
@@ -71,7 +79,10 @@ class Likely(Policy):
 
         recorded = tuple(c for c in self.recorded if _of(c) in known)
         fell = self.fell if self.fell and self.fell.indicator in known else None
-        return self.model_copy(update={"recorded": recorded, "fell": fell})
+        without = self.without_event
+        if without and not all(_of(c) in known for c in without.all):
+            without = None
+        return self.model_copy(update={"recorded": recorded, "fell": fell, "without_event": without})
 
 
 def _of(condition: Condition) -> str:
@@ -183,6 +194,8 @@ class Listing(Policy):
             yield from ((f"lists.yaml @ apart.{name}.{place}", c) for place, c in group.each())
         for name, one in self.causes.items():
             yield from ((f"lists.yaml @ causes.{name}.recorded.{i}", c) for i, c in enumerate(one.recorded))
+            unrecorded = one.without_event.all if one.without_event else ()
+            yield from ((f"lists.yaml @ causes.{name}.without_event.all.{i}", c) for i, c in enumerate(unrecorded))
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Every feature that is asked for beside conditions, and its place."""
@@ -202,6 +215,9 @@ class Listing(Policy):
             if likely.cause not in known:
                 where = f"lists.yaml @ causes.{name}.cause"
                 yield Fault(where, f"`{likely.cause}` is no cause of visits.yaml", did_you_mean(likely.cause, known))
+            if (without := likely.without_event) and without.first not in self.causes:
+                where = f"lists.yaml @ causes.{name}.without_event.first"
+                yield Fault(where, f"unknown cause `{without.first}`", did_you_mean(without.first, self.causes))
         for name in sorted(set(told) - set(self.causes)):
             remedy = did_you_mean(name, self.causes)
             yield Fault("lists.yaml @ causes", f"nothing is said of the cause `{name}`", remedy)

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,8 @@ from fpml.catalogue import LEVELS, Catalogue, Language, Level
 from fpml.households import condition_holds
 from fpml.lists.rank import Floats
 from fpml.lists.reasons import Told
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def levels(
@@ -56,17 +59,41 @@ def recorded_causes(histories: pa.Table, catalogue: Catalogue) -> list[tuple[str
     return [tuple(n for n, rows in some.items() if rows[i]) for i in range(histories.num_rows)]
 
 
-def likely_causes(told: Told, hit: Sequence[str], recorded: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
+def without_events(histories: pa.Table, catalogue: Catalogue) -> list[Mapping[str, str]]:
+    """For each row what policy names before a cause of which no event is on record: {cause: what comes before it}."""
+    recorded = recorded_causes(histories, catalogue)
+    before: list[dict[str, str]] = [{} for _ in recorded]
+    for name, likely in catalogue.listing.causes.items():
+        if likely.without_event:
+            held = np.ones(histories.num_rows, bool)
+            for condition in likely.without_event.all:
+                held &= condition_holds(condition, histories, catalogue)[0]
+            for i in np.flatnonzero(held):
+                if name not in recorded[i]:
+                    before[i][name] = likely.without_event.first
+    return list(before)
+
+
+def likely_causes(
+    told: Told,
+    hit: Sequence[str],
+    recorded: Sequence[str],
+    catalogue: Catalogue,
+    *,
+    before: Mapping[str, str] = NOTHING,
+) -> tuple[str, ...]:
     """The causes (as visits.yaml names them) that records, rule hits and reasons point to, likeliest first.
 
     Events on record come first, then rules of the high grade, then reasons, then other rules; at most as many as policy
-    tells reasons. Suggestions to check: which measures may suit, and what to ask.
+    tells reasons. `before`: see `without_events`. Suggestions to check: which measures may suit, and what to ask.
     """
     rules = sorted((catalogue.rules[r] for r in hit), key=lambda r: LEVELS.index(r.severity))
     grave, others = ([r.cause for r in rules if (r.severity == "high") == high] for high in (True, False))
     named = [*recorded, *grave, *(c for c, _ in told.causes), *others]
     known = catalogue.listing.causes
-    mapped = [known[c].cause for c in named if c in known and c != "other"]
+    named = [c for c in named if c in known and c != "other"]
+    named = [*(before[c] for c in named[:1] if c in before), *named]
+    mapped = [known[c].cause for c in named]
     return tuple(dict.fromkeys(mapped))[: catalogue.listing.reasons.raising]
 
 

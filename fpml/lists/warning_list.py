@@ -16,7 +16,7 @@ from fpml.dates import AsOf
 from fpml.features import Over, as_of_months, in_one
 from fpml.households import hold_together, in_monitoring
 from fpml.lists.known import Known
-from fpml.lists.placing import advice, also_by, levels, likely_causes, recorded_causes
+from fpml.lists.placing import advice, also_by, levels, likely_causes, recorded_causes, without_events
 from fpml.lists.rank import RULE, Bools, Lots, Places, Ranked, hit_names, rank
 from fpml.lists.reasons import Told, all_told
 from fpml.lists.sources import Source, sources
@@ -136,9 +136,9 @@ def _drawn(
     hit = tuple(hit_names(stand.hits, int(r)) for r in rows)
     level = levels(stand.score[rows], stand.below[rows].tolist(), hit, catalogue, day)
     also = also_by(level, households, catalogue, day)
-    recorded = recorded_causes(teller.histories.take(pa.array(rows)), catalogue)
-    each = zip(rows.tolist(), hit, recorded, strict=True)
-    causes = tuple(likely_causes(told[r], h, known, catalogue) for r, h, known in each)
+    mine = teller.histories.take(pa.array(rows))
+    each = zip(rows.tolist(), hit, recorded_causes(mine, catalogue), without_events(mine, catalogue), strict=True)
+    causes = tuple(likely_causes(told[r], h, known, catalogue, before=other) for r, h, known, other in each)
     return Drawn(ranked, told, hit, causes, tuple(level), tuple(also))
 
 

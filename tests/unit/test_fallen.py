@@ -105,6 +105,12 @@ def test_an_event_of_two_years_ago_is_on_record_and_an_older_one_is_not(catalogu
     [
         ("shared: [income]", "shared: [incme]", "lists.yaml @ reasons.shared: unknown group `incme`"),
         ("indicator: income_wage,", "indicator: income_wge,", "lists.yaml @ causes.unstable_work.fell: unknown"),
+        ("first: unstable_work,", "first: unstable,", "lists.yaml @ causes.illness.without_event.first: unknown cause"),
+        (
+            "{first: unstable_work, all: [{feature: labourers__",
+            "{first: unstable_work, all: [{feature: labourer__",
+            "lists.yaml @ causes.illness.without_event.all.0: ",
+        ),
     ],
 )
 def test_a_fault_of_the_file_is_told_with_its_place(policy: Path, old: str, new: str, said: str) -> None:

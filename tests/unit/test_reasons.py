@@ -14,7 +14,7 @@ from oracle import Version
 from fpml import County, lists
 from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
-from fpml.lists.placing import also_by, levels, likely_causes
+from fpml.lists.placing import also_by, levels, likely_causes, recorded_causes, without_events
 from fpml.lists.reasons import Told
 from fpml.lists.telling import agree
 from fpml.lists.yardstick import Stands, Yardstick
@@ -218,6 +218,28 @@ def test_an_event_on_record_is_named_before_what_follows_from_it(catalogue: Cata
         "unstable_work",
     )
     assert likely_causes(told, ("disability_new",), (), catalogue)[0] == "disability"
+
+
+def test_costs_without_an_event_come_after_what_no_record_tells_of(catalogue: Catalogue) -> None:
+    told = Told(causes=(("illness", 1.5), ("disability", 0.2)))
+    before = {"illness": "unstable_work", "business_failure": "unstable_work"}
+    assert likely_causes(told, (), (), catalogue, before=before) == ("unstable_work", "illness", "disability")
+    assert likely_causes(told, (), ("accident",), catalogue, before=before) == ("accident", "illness", "disability")
+    # A month's bill, somebody who can work, both, neither.
+    bills, able = [599_999, 600_000, 599_999, None], [2, 2, 0, 2]
+    names = {
+        "medical_self_paid__max__24m": pa.array(bills, pa.int64()),
+        "labourers__last__ever": pa.array(able, pa.int64()),
+    }
+    rest = {c.feature for _, c in catalogue.listing.conditions()} - set(names)
+    table = a_county([0] * 4, [360121001001] * 4)
+    for name, column in (names | {n: pa.nulls(4, pa.int64()) for n in sorted(rest)}).items():
+        if name in table.column_names:
+            table = table.drop_columns([name])
+        table = table.append_column(name, column)
+    assert [("illness" in r) for r in recorded_causes(table, catalogue)] == [False, True, False, False]
+    both, farm = before, {"business_failure": "unstable_work"}
+    assert without_events(table, catalogue) == [both, farm, {}, both]
 
 
 def test_reasons_of_a_county_say_what_fell_and_count_it_for_its_cause(trained: County) -> None:
