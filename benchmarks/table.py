@@ -149,6 +149,35 @@ def over_months_and_machines() -> Iterator[tuple[str, str]]:
         )
 
 
+def learnt() -> Iterator[tuple[str, str]]:
+    """What learning takes in a county."""
+    told = _read("risk")
+    for part, what in (("trained", "both models trained, every horizon"), ("tested", "backtest of both models")):
+        if t := told.get(part):
+            origins = f", {t['origins']} monthly origins" if part == "tested" else ""
+            yield (
+                f"{what}{origins} (simulated: 220,000 households, {told['as_ofs']} months)",
+                f"{t['seconds'] / 60:.1f} min, peak {t['peak_mb'] / 1000:.1f} GB",
+            )
+
+
+def reasons() -> Iterator[tuple[str, str]]:
+    """How often the planted cause is named first, and what reasons take."""
+    for name, profile in (("reasons", "Jiangxi"), ("reasons-baoshan", "Baoshan")):
+        if c := (told := _read(name)).get("causes"):
+            size = f"{len(told['county_by_county'])} counties as in {profile}, {c['households']} households"
+            beside = f"chance {c['chance']:.0%}, the indicator with the largest z {c['largest_z']:.0%}"
+            yield (
+                f"the one planted cause of a listed household named first (simulated: {size})",
+                f"{c['named_first']:.0%}; {beside}",
+            )
+    if t := _read("reasons-time").get("time"):
+        yield (
+            f"reasons of {t['listed']:,} listed of {t['households']:,} households",
+            f"{t['reasons_seconds']:.1f} s, peak {t['peak_mb'] / 1000:.1f} GB",
+        )
+
+
 def in_the_loop() -> Iterator[tuple[str, str]]:
     """Two years of lists, cadres and models, way by way."""
     told = _read("loop")
@@ -237,6 +266,8 @@ def main() -> None:
         *sent_out(),
         *published(),
         *over_months_and_machines(),
+        *learnt(),
+        *reasons(),
         *in_the_loop(),
         *reviewed(),
         *audited(),
