@@ -1,15 +1,16 @@
-"""A province on one machine: counties one after the other, histories to lists, out of core.
+"""A province on one machine: its counties, two at a time, histories to lists, out of core.
 
 python benchmarks/province.py [--full] [--county DIR] [--counties N] [--abreast N]
 
 A province is many counties, each with its own policy, villages and lists; no month needs two of them at once. One
 simulated county with models (DIR, which is only read; else one is grown) is tiled: the same records under new
 identities, a ledger of its own, its own list. Each county's month runs in a process of its own, so that memory is that
-of the counties that run at once whatever the province's size: two (`--abreast`), each on a processor of its own, which
-leaves none idle where a county's work is on one. Counties are tiled some at a time, before their months, and that is
-not counted; what is counted of a month is histories to lists, so that a province's seconds are its counties' together
-over how many run at once. What their processes took in all, with imports, intake and health, is told beside. Small: 2
-counties of 3,000 households; full: 18 of the one given, 4 million. What more would take is by proportion, and said so.
+of the counties that run at once whatever the province's size: two (`--abreast`), each on a processor of its own where
+the system lets processes be bound, which leaves none idle where a county's work is on one. Counties come in batches:
+tiled, which is not counted, then their months, timed together by the clock. Of that time the part is counted in which
+their processes went from histories to lists, as their stages tell; the whole, with imports, intake (nothing waits) and
+health, is told beside. Small: 2 counties of 3,000 households; full: 18 of the one given, 4 million. What more would
+take is by proportion, and said so.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,8 +38,8 @@ from fpml.stages import StageDone, Stages
 
 COUNTED = ("histories", "hits", "scores", "reasons", "lists")
 SMALL, FULL = 2, 18
-# So many counties lie on the disk at once.
-AT_A_TIME = 6
+# So many counties lie on the disk at once; even, so that the last of a batch does not run alone.
+BATCHES = (2, 2, 6, 8)
 ABREAST = 2
 HOUSEHOLDS = 3_000
 
@@ -84,12 +86,8 @@ def _new(names: list[str], number: int, shards: int, renamed: dict[str, str]) ->
     return [renamed[n] for n in names]
 
 
-def month(root: Path, turn: int) -> dict[str, Any]:
-    """A county's month, its stages' seconds and its peak memory; `turn`: its processor (-1: all of them)."""
-    if turn >= 0 and hasattr(os, "sched_setaffinity"):
-        mine = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {mine[turn % len(mine)]})
-        os.environ["FPML_WORKERS"] = "1"
+def month(root: Path) -> dict[str, Any]:
+    """A county's month, its stages' seconds and its peak memory."""
     county, seconds = fpml.open(root), dict[str, float]()
 
     def ended(done: StageDone) -> None:
@@ -103,38 +101,52 @@ def month(root: Path, turn: int) -> dict[str, Any]:
             "listed": len(published.listed), "peak_mb": peak_mb()}  # fmt: skip
 
 
-def so_far(each: list[dict[str, Any]], abreast: int) -> dict[str, Any]:
-    """What so many counties came to; `whole_seconds`: by the clock, their processes from beginning to end."""
-    running = min(abreast, len(each))
+def so_far(batches: list[list[dict[str, Any]]], clocks: list[float]) -> dict[str, Any]:
+    """What the batches so far came to; `whole_seconds`: by the clock, `seconds`: the part from histories to lists."""
+    each = [county for batch in batches for county in batch]
+    parts = [sum(e["seconds"] for e in b) / sum(e["clock"] for e in b) for b in batches]
     return {
         "counties": len(each), "households": sum(e["households"] for e in each),
-        "seconds": round(sum(e["seconds"] for e in each) / running, 1),
-        "whole_seconds": round(sum(e["clock"] for e in each) / running, 1),
-        "peak_mb": sum(sorted(e["peak_mb"] for e in each)[-running:]),
+        "seconds": round(sum(c * p for c, p in zip(clocks, parts, strict=True)), 1),
+        "whole_seconds": round(sum(clocks), 1),
+        "peak_mb": max(sum(sorted(e["peak_mb"] for e in b)[-b[0]["abreast"] :]) for b in batches),
         "listed": sum(e["listed"] for e in each),
     }  # fmt: skip
 
 
-def several(source: Path, roots: list[Path], first: int, abreast: int) -> list[dict[str, Any]]:
-    """Counties tiled, then their months, so many of each at once, each month on a free processor; gone afterwards."""
+def several(source: Path, roots: list[Path], first: int, abreast: int) -> tuple[list[dict[str, Any]], float]:
+    """Counties tiled, then their months, so many at once, each on a free processor; what each took, and all together.
+
+    They are gone afterwards.
+    """
     free = SimpleQueue[int]()
-    for turn in range(abreast) if abreast > 1 else (-1,):
+    for turn in range(abreast):
         free.put(turn)
 
     def clocked(root: Path) -> dict[str, Any]:
         """A county's month in a process of its own, with how long that took."""
         turn, began = free.get(), time.perf_counter()
-        done = apart(__file__, "--part", "month", root, turn)
-        free.put(turn)
-        return {**done, "clock": round(time.perf_counter() - began, 2)}
+        try:
+            if abreast > 1 and hasattr(
+                os, "sched_setaffinity"
+            ):  # a process begins where the thread stands that began it
+                mine = sorted(os.sched_getaffinity(os.getpid()))
+                os.sched_setaffinity(threading.get_native_id(), {mine[turn % len(mine)]})
+            done = apart(__file__, "--part", "month", root)
+        finally:
+            free.put(turn)
+        return {**done, "clock": round(time.perf_counter() - began, 2), "abreast": abreast}
 
     with ThreadPoolExecutor(abreast) as pool:
         numbered = zip(roots, range(first, first + len(roots)), strict=True)
         list(pool.map(lambda one: apart(__file__, "--part", "tile", source, one[0], one[1]), numbered))
+    with ThreadPoolExecutor(abreast) as pool:
+        began = time.perf_counter()
         done = list(pool.map(clocked, roots))
+        clock = time.perf_counter() - began
     for root in roots:
         shutil.rmtree(root)
-    return done
+    return done, clock
 
 
 def main() -> None:
@@ -149,27 +161,33 @@ def main() -> None:
     if asked.part:
         kind, *rest = asked.part
         root = Path(rest[0])
-        print(json.dumps(tiled(root, Path(rest[1]), int(rest[2])) if kind == "tile" else month(root, int(rest[1]))))
+        print(json.dumps(tiled(root, Path(rest[1]), int(rest[2])) if kind == "tile" else month(root)))
         return
     if asked.full and not asked.county:
         raise SystemExit("--full takes a county that is ready: python benchmarks/month.py --full --at DIR")
-    each: list[dict[str, Any]] = []
+    batches, clocks = list[list[dict[str, Any]]](), list[float]()
     with tempfile.TemporaryDirectory(dir=asked.county.parent if asked.county else None) as folder:
         source = asked.county or Path(folder) / "source"
         if not asked.county:
             grown(source, HOUSEHOLDS)
             prepare(source)
-        counties = asked.counties or (FULL if asked.full else SMALL)
-        for first in range(0, counties, AT_A_TIME):
-            roots = [Path(folder) / f"county-{n}" for n in range(first, min(first + AT_A_TIME, counties))]
-            each += several(source, roots, first, asked.abreast)
-            told(each, asked.abreast, "province" if asked.full else "province-small")
+        left = asked.counties or (FULL if asked.full else SMALL)
+        if asked.abreast > 1:
+            os.environ["FPML_WORKERS"] = "1"  # of the processes that are begun from here on
+        first, sizes = 0, iter(BATCHES)
+        while left:
+            size = min(left, max(next(sizes, BATCHES[-1]), asked.abreast))
+            roots = [Path(folder) / f"county-{n}" for n in range(first, first + size)]
+            done, clock = several(source, roots, first, min(asked.abreast, size))
+            batches.append(done)
+            clocks.append(clock)
+            told(batches, clocks, "province" if asked.full else "province-small")
+            first, left = first + size, left - size
 
 
-def told(each: list[dict[str, Any]], abreast: int, name: str) -> None:
+def told(batches: list[list[dict[str, Any]]], clocks: list[float], name: str) -> None:
     """Prints the curve so far, and keeps it."""
-    # Of counties that run two at once the first is as slow as any: the curve begins with all that ran at once.
-    curve = [so_far(each[:n], abreast) for n in range(min(abreast, len(each)), len(each) + 1)]
+    curve = [so_far(batches[:n], clocks[:n]) for n in range(1, len(batches) + 1)]
     show(("counties", "households", "seconds", "a million", "whole", "peak MB", "listed"),
          [(c["counties"], f"{c['households']:,}", c["seconds"], round(c["seconds"] / c["households"] * 1e6),
            c["whole_seconds"], c["peak_mb"], c["listed"]) for c in curve])  # fmt: skip
@@ -177,7 +195,7 @@ def told(each: list[dict[str, Any]], abreast: int, name: str) -> None:
     print(f"8 million by proportion, not run: {minutes:.0f} min", flush=True)
     write(name, {
         "machine": machine(), "versions": versions("numpy", "pyarrow", "deltalake", "lightgbm", "xlsxwriter"),
-        "simulated": True, "abreast": abreast, "curve": curve, "each": each,
+        "simulated": True, "curve": curve, "each": [e for b in batches for e in b],
         "eight_million_minutes_by_proportion": round(minutes, 1),
     })  # fmt: skip
 

@@ -66,7 +66,7 @@ def trained(root: Path, as_of: str) -> dict[str, Any]:
     models = [county.train(name, as_of) for name in county.model_names()]
     seconds = round(time.perf_counter() - began, 1)
     learnt = {m.outcome: {**vars(m.learnt), "kept": m.kept, "horizons": sorted(m.calibrations)} for m in models}
-    return {"seconds": seconds, "peak_mb": peak_mb(), "stages": stages.seconds(), "learnt": learnt}
+    return {"seconds": seconds, "peak_mb": peak_mb(), "stages": stages.seconds(), "as_of": as_of, "learnt": learnt}
 
 
 def scored(root: Path, as_of: str) -> dict[str, Any]:
@@ -116,7 +116,10 @@ def main() -> None:
         as_ofs = fpml.open(root).as_ofs()
         as_of = a.as_of or str(as_ofs[-1])
         asked = ["--county", root, "--as-of", as_of, "--origins", a.origins, *(["--last", a.last] if a.last else [])]
-        about = {"as_ofs": len(as_ofs), "machine": machine(), "simulated": True,
+        county = fpml.open(root)
+        households = county.at(as_ofs[-1], names=("members__last__ever",)).num_rows
+        about = {"ledger": county.ledger.content, "policy": county.catalogue.fingerprint, "as_ofs": len(as_ofs),
+                 "households": households, "machine": machine(), "simulated": True,
                  "versions": versions("lightgbm", "numba", "numpy", "pyarrow")}  # fmt: skip
         told = earlier(name, about) if a.county else {}
         for part in a.parts:
@@ -126,7 +129,7 @@ def main() -> None:
 
 
 def earlier(name: str, about: dict[str, Any]) -> dict[str, Any]:
-    """What earlier calls measured, if it was with the same machine, versions and as-ofs."""
+    """What earlier calls measured, if it was of the same ledger and policy, with the same machine and versions."""
     path = RESULTS / f"{name}.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     same = all(kept.get(k) == v for k, v in json.loads(json.dumps(about)).items())

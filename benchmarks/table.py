@@ -135,7 +135,7 @@ def over_months_and_machines() -> Iterator[tuple[str, str]]:
     if told := _read("province"):
         c = told["curve"][-1]
         yield (
-            f"a province, county after county on one machine: {c['households'] / 1e6:.1f} M households in "
+            f"a province, its counties two at a time on one machine: {c['households'] / 1e6:.1f} M households in "
             f"{c['counties']} counties, histories to lists ({c['listed']:,} listed)",
             f"{c['seconds'] / 60:.1f} min, peak {c['peak_mb'] / 1000:.1f} GB; 8 M by proportion, not run: "
             f"{told['eight_million_minutes_by_proportion']:.0f} min",
@@ -154,9 +154,12 @@ def learnt() -> Iterator[tuple[str, str]]:
     told = _read("risk")
     for part, what in (("trained", "both models trained, every horizon"), ("tested", "backtest of both models")):
         if t := told.get(part):
-            origins = f", {t['origins']} monthly origins" if part == "tested" else ""
+            origins = f", {t['origins']} monthly origins to {t['last']}" if part == "tested" else ""
+            size = f"{told['households']:,} households, {told['as_ofs']} months"
             yield (
-                f"{what}{origins} (simulated: 220,000 households, {told['as_ofs']} months)",
+                f"{what}{origins} (simulated: {size}; labels of a year later are there for part of them)"
+                if origins
+                else f"{what} (simulated: {size})",
                 f"{t['seconds'] / 60:.1f} min, peak {t['peak_mb'] / 1000:.1f} GB",
             )
 

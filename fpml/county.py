@@ -24,7 +24,7 @@ from fpml.features import COLUMNS, KEY, Asked, histories, read_later, records_be
 from fpml.households import LINKED_FORMAT, Linked, cohort, linked
 from fpml.inbox import Inbox
 from fpml.intake import Receipt
-from fpml.ledger import Ledger, lent, shard_of
+from fpml.ledger import Ledger, Reading, lent, shard_of
 from fpml.lookback import MONTHS, TIMES, Lookback
 from fpml.measure.backtest import taught
 from fpml.outcomes import told_by
@@ -197,25 +197,28 @@ class County:
         self.progress(f"histories at {len(months)} as-of{'s' if len(months) > 1 else ''}")
         asked = Asked(months, None if names is None else tuple(names), rows)
         delayed = frozenset(n for n, i in self.catalogue.indicators.items() if i.department in late)
-        lent = self._lent(ledger)
+        read = self._lent(ledger)
         table = histories(
-            partial(read_later, lent.shard, delayed),
-            lent.shards,
+            partial(read_later, read.shard, delayed),
+            read.shards,
             self.catalogue,
             asked,
             run=self.engine.run,
-            linked=self._linked(lent),
+            linked=self._linked(read),
         )
         if whole:
             self._built.clear()
             self._built[key] = table
         return table
 
-    def _lent(self, ledger: Ledger) -> Ledger:
+    def _lent(self, ledger: Ledger) -> Reading:
         """The ledger as whoever works on its shards reads it: in its copy, where the engine has one."""
-        return lent(ledger, self.engine.ledger_copy) if self.engine.ledger_copy else ledger
+        if not self.engine.ledger_copy:
+            return ledger
+        self.progress("the ledger's copy")
+        return lent(ledger, self.engine.ledger_copy)
 
-    def _linked(self, ledger: Ledger) -> Linked:
+    def _linked(self, ledger: Reading) -> Linked:
         """What shards must know of each other, kept on disk until the ledger changes.
 
         It can always be found anew: a file that cannot be read or written is no reason to stop.

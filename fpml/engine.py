@@ -87,6 +87,22 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+@contextmanager
+def spared() -> Iterator[None]:
+    """Spares garbage collection what is there already, above all what was imported: all of it outlives the work.
+
+    Work that makes many objects, as lists in words and workbooks do, has it looked through again and again.
+    """
+    ours = not gc.get_freeze_count()
+    if ours:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if ours:
+            gc.unfreeze()
+
+
 def run(function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
     """The function's results in the order of the parts; the first error stops the run."""
     with ThreadPoolExecutor(workers()) as pool:

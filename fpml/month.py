@@ -17,6 +17,7 @@ from fpml import lists
 from fpml.catalogue import Language, fingerprint, policy_files
 from fpml.county import County, Then
 from fpml.dates import AsOf
+from fpml.engine import spared
 from fpml.errors import FpmlError, InputError, NotYetError, disk, place_of
 from fpml.health import Alarm
 from fpml.intake import Receipt
@@ -87,7 +88,7 @@ def run(
     """
     month, space, told = AsOf.parse(as_of), county.workspace, stages or Stages()
     told.plan((*STAGES, HEALTH, *((REVIEW,) if with_review else ())), space.cache / "month-times.json")
-    with disk(f"month {month}"), alone(space.cache / "month.lock", f"fpml month {month}"):
+    with disk(f"month {month}"), alone(space.cache / "month.lock", f"fpml month {month}"), spared():
         here = replace(county, progress=told.within)
         with told.stage("intake") as counts:
             _clock(here, today or date.today())

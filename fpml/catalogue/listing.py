@@ -55,7 +55,7 @@ class Fell(Policy):
 
 
 class WithoutEvent(Policy):
-    """Where a cause would be named first and none of its events is on record: what is named before it, if all hold."""
+    """Where no event and no rule of the high grade names a cause: `first` comes before this one, if all hold."""
 
     first: Name
     all: tuple[Condition, ...] = ()
@@ -215,9 +215,11 @@ class Listing(Policy):
             if likely.cause not in known:
                 where = f"lists.yaml @ causes.{name}.cause"
                 yield Fault(where, f"`{likely.cause}` is no cause of visits.yaml", did_you_mean(likely.cause, known))
-            if (without := likely.without_event) and without.first not in self.causes:
+            named = [n for n in self.causes if n not in ("other", name)]
+            if (without := likely.without_event) and without.first not in named:
                 where = f"lists.yaml @ causes.{name}.without_event.first"
-                yield Fault(where, f"unknown cause `{without.first}`", did_you_mean(without.first, self.causes))
+                problem = f"`{without.first}` is no other cause of this file that can be named first"
+                yield Fault(where, problem, did_you_mean(without.first, named))
         for name in sorted(set(told) - set(self.causes)):
             remedy = did_you_mean(name, self.causes)
             yield Fault("lists.yaml @ causes", f"nothing is said of the cause `{name}`", remedy)

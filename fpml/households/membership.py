@@ -25,7 +25,7 @@ import pyarrow as pa
 from fpml.catalogue import Catalogue
 from fpml.dates import FAR, NEVER, months_of
 from fpml.households.pieces import find_moved, pieces, rows_of
-from fpml.ledger import Hashes, Ledger, encoded, hashes, marked, words_of
+from fpml.ledger import Hashes, Reading, encoded, hashes, marked, words_of
 
 Ints = npt.NDArray[np.int64]
 # To be raised when what `Linked` keeps, or its columns, change: files of another format are not read.
@@ -162,7 +162,7 @@ class Linked:
         return cls(whole.drop_columns(["shard"]).combine_chunks(), whole["shard"].to_numpy())
 
 
-def linked(ledger: Ledger, columns: Sequence[str], run: Callable[..., list[Any]]) -> Linked:
+def linked(ledger: Reading, columns: Sequence[str], run: Callable[..., list[Any]]) -> Linked:
     """The facts (these columns) of people told of in more than one shard; `run` applies a function to each shard."""
     none = Linked(pa.table({}), np.zeros(0, np.int32))
     if not ledger.tells_of_people:

@@ -18,7 +18,8 @@ from fpml.ledger.facts import (
     shard_of,
     words_of,
 )
-from fpml.ledger.table import SHARDS, Ledger, digest_of
+from fpml.ledger.reading import Reading, digest_of
+from fpml.ledger.table import SHARDS, Ledger
 
 __all__ = [
     "SCHEMA",
@@ -26,6 +27,7 @@ __all__ = [
     "WORDS",
     "Hashes",
     "Ledger",
+    "Reading",
     "Words",
     "coded",
     "days",

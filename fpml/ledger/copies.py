@@ -2,37 +2,37 @@
 
 The ledger's files are written once and never changed, so a copy is whole when every file of a version is there in its
 length. Which files these are goes to the other machines with their work: in the copy they read nothing else, and what
-is taken in meanwhile is not seen. Addresses are those of Arrow's file systems (`s3://BUCKET/FOLDER`, `gs://`, `file://`).
+is taken in meanwhile is not seen. Addresses are those of Arrow's file systems (`s3://BUCKET/FOLDER`, `gs://`, `file://`),
+without keys: these come from where the store's own tools take them.
 """
 
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
 from fpml.errors import InputError, LedgerError, UsageError
+from fpml.ledger.reading import Reading
 from fpml.ledger.table import Ledger
 
 # So many files are sent at a time, each in pieces of so many bytes.
 AT_ONCE, PIECE = 8, 2**23
+# What may be said of an address: no keys, and nothing of what follows its folder.
+_ADDRESS = re.compile(r"([a-z][a-z0-9]*://[^@?#]+)(\?[^@#]*)?")
 
 
-class Copied(Ledger):
+class Copied(Reading):
     """One version of a ledger, read from its copy by whoever it is handed to."""
 
     def __init__(self, address: str, shards: int, version: int, files: pa.Table) -> None:
-        self.shards, self.day, self._past = shards, None, True
-        self._address, self._number, self._files = address, version, files
-
-    def __reduce__(self) -> tuple[Callable[..., Ledger], tuple[object, ...]]:
-        """Handed to another process or machine it is the same: its files are read from the copy there."""
-        return Copied, (self._address, self.shards, self._number, self._files)
+        self.shards, self._address, self._number, self._files = shards, address, version, files
 
     @property
     def version(self) -> int:
@@ -43,58 +43,74 @@ class Copied(Ledger):
     def _actions(self) -> pa.Table:
         return self._files
 
-    def _opened(self, path: str, words: list[str]) -> pq.ParquetFile:
+    @contextmanager
+    def _opened(self, path: str, words: list[str]) -> Iterator[pq.ParquetFile]:
         store, root = _store(self._address)
-        return pq.ParquetFile(store.open_input_file(f"{root}/{path}"), read_dictionary=words, pre_buffer=True)
+        with (
+            store.open_input_file(f"{root}/{path}") as source,
+            pq.ParquetFile(source, read_dictionary=words, pre_buffer=True) as file,
+        ):
+            yield file
 
     def _lost(self, error: Exception) -> LedgerError:
-        problem = f"a file of its copy at {said(self._address)} cannot be read ({type(error).__name__})"
+        problem = f"a file of its copy at {_said(self._address)} cannot be read ({type(error).__name__})"
         return LedgerError("ledger", problem, "See to the store and who may read it there, and run again.")
 
 
-def lent(ledger: Ledger, address: str) -> Ledger:
+def lent(ledger: Ledger, address: str) -> Reading:
     """The ledger at its version as its copy holds it; what the copy lacks is sent there first.
 
-    Raises NotYetError of an empty ledger, UsageError where nothing is known of such addresses, InputError where the
-    store refuses. After a run that was stopped only files that are not there whole are sent.
+    Raises NotYetError of an empty ledger, UsageError where an address is none or holds keys, InputError where the store
+    refuses, LedgerError where a file of the ledger itself is lost. After a run that was stopped only files that are not
+    there whole are sent.
     """
     files = ledger.live_files()
-    try:
-        store, root = _store(address)
-        there = {
-            i.path: i.size for i in store.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
-        }
-        sizes = zip(files["path"].to_pylist(), files["size_bytes"].to_pylist(), strict=True)
-        lacking = [path for path, size in sizes if there.get(f"{root}/{path}") != size]
+    store, root = _store(address)
+    sizes = zip(files["path"].to_pylist(), files["size_bytes"].to_pylist(), strict=True)
+    with _asked(address):
+        found = store.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+    there = {f.path: f.size for f in found}
 
-        def send(path: str) -> None:
-            to = f"{root}/{path}"
+    def send(path: str) -> None:
+        to = f"{root}/{path}"
+        with ledger.raw(path) as source, _asked(address):
             if isinstance(store, fs.LocalFileSystem):
                 store.create_dir(os.path.dirname(to), recursive=True)
-            with open(ledger.folder / path, "rb") as source, store.open_output_stream(to) as target:
+            with store.open_output_stream(to) as target:
                 shutil.copyfileobj(source, target, PIECE)
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(send, lacking))
-    except (OSError, pa.ArrowException) as e:
-        problem = f"the store at {said(address)} refused, or is not to be reached ({type(e).__name__})"
-        raise InputError("--ledger-copy", problem, "See to its address and who may write there; run again.") from None
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(send, [path for path, size in sizes if there.get(f"{root}/{path}") != size]))
     return Copied(address, ledger.shards, ledger.version, files)
+
+
+@contextmanager
+def _asked(address: str) -> Iterator[None]:
+    """Raises InputError where the store refuses."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as e:
+        problem = f"the store at {_said(address)} refused, or is not to be reached ({type(e).__name__})"
+        raise InputError("--ledger-copy", problem, "See to its address and who may write there; run again.") from None
 
 
 @lru_cache(maxsize=4)
 def _store(address: str) -> tuple[fs.FileSystem, str]:
-    try:
-        store, root = fs.FileSystem.from_uri(address)
-    except (ValueError, pa.ArrowException):
-        store, root = None, ""
+    if "@" in address:
+        problem, remedy = "the address seems to hold keys", "Leave them to the store's own settings (docs/scale.md)."
+        raise UsageError("--ledger-copy", problem, remedy)
+    store, root = None, ""
+    if _ADDRESS.fullmatch(address):
+        try:
+            store, root = fs.FileSystem.from_uri(address)
+        except (OSError, ValueError, pa.ArrowException):
+            store = None
     if store is None or not root.strip("/"):
-        problem = f"{said(address)} is no folder of a store that Arrow knows"
+        problem = "it is no address of a folder in a store that Arrow knows"
         raise UsageError("--ledger-copy", problem, "Give one as s3://BUCKET/FOLDER.")
     return store, root.rstrip("/")
 
 
-def said(address: str) -> str:
-    """An address without what may be secret in it: who asks, and how."""
-    told = urlsplit(address)
-    return f"{told.scheme}://{told.netloc.rpartition('@')[2]}{told.path}"
+def _said(address: str) -> str:
+    told = _ADDRESS.fullmatch(address)
+    return told[1] if told else "its address"

@@ -11,19 +11,22 @@ from fpml.vault import ROLES
 if TYPE_CHECKING:
     from fpml.lists.village import Line, VillageList
 
-# Six columns of so many characters each fill a page in portrait.
-COLUMNS, WIDE = 6, 15
+# A label and what it is of, twice, in so many characters: they fill a page in portrait.
+LABEL, VALUE = 15, 30
+WIDE = 2 * (LABEL + VALUE)
+LAST = 3
 LINE = 16.5
 TALLEST = 230
-# Characters of a line in the five columns beside a label.
-TEXT = (COLUMNS - 1) * (WIDE - 1) + 3
+# Characters of a line beside a label.
+TEXT = WIDE - LABEL - 2
 
 
 def write_household(
     sheet: Any, forms: Forms, about: About, village: "VillageList", numbered: "tuple[int, Line]"
 ) -> None:
     """Writes the sheet of one household: exactly one page."""
-    sheet.set_column(0, COLUMNS - 1, WIDE)
+    for at, wide in enumerate((LABEL, VALUE, LABEL, VALUE)):
+        sheet.set_column(at, at, wide)
     page = _Page(sheet, forms, about)
     page.head(village, *numbered)
     line = numbered[1]
@@ -67,13 +70,13 @@ class _Page:
             known = chance is not None and chance == chance
             told.append((about.word("chance", months=about.months), f"{chance:.1%}" if known else ""))
         for at, (name, value) in enumerate(told, start=1):
-            wide = max(lines_needed(name, WIDE - 1), lines_needed(value, 3 * WIDE))
+            wide = max(lines_needed(name, LABEL - 1), lines_needed(value, VALUE + LABEL))
             sheet.set_row(at, LINE * wide + 3)
             sheet.write_string(at, 0, name, forms.bold)
-            sheet.merge_range(at, 1, at, 3, "", forms.told)
+            sheet.merge_range(at, 1, at, 2, "", forms.told)
             sheet.write_string(at, 1, value, forms.told)
         self.at = len(told) + 1
-        sheet.merge_range(self.at, 0, self.at, COLUMNS - 1, "", forms.small)
+        sheet.merge_range(self.at, 0, self.at, LAST, "", forms.small)
         sheet.write_string(self.at, 0, line.token, forms.small)
         image = {
             "image_data": io.BytesIO(picture(line.token)),
@@ -81,38 +84,38 @@ class _Page:
             "y_offset": 4,
             "description": line.token,
         }
-        sheet.insert_image(0, 4, "code.png", image | {"object_position": 3})
+        sheet.insert_image(0, LAST, "code.png", image | {"object_position": 3})
         self.at += 1
 
     def band(self, text: str) -> None:
         """A heading across the page."""
         self.sheet.set_row(self.at, 20)
-        self.sheet.merge_range(self.at, 0, self.at, COLUMNS - 1, "", self.forms.head)
+        self.sheet.merge_range(self.at, 0, self.at, LAST, "", self.forms.head)
         self.sheet.write_string(self.at, 0, text, self.forms.head)
         self.at += 1
 
     def told(self, name: str, text: str, *, spare: float = 0) -> None:
         """A label, and a text as high as it needs with so many points to spare."""
         wide = TEXT
-        lines = max(lines_needed(text, wide), lines_needed(name, WIDE - 1))
+        lines = max(lines_needed(text, wide), lines_needed(name, LABEL - 1))
         self.sheet.set_row(self.at, min(TALLEST, LINE * lines + 4) + spare)
         self.sheet.write_string(self.at, 0, name, self.forms.bold)
-        self.sheet.merge_range(self.at, 1, self.at, COLUMNS - 1, "", self.forms.told)
+        self.sheet.merge_range(self.at, 1, self.at, LAST, "", self.forms.told)
         self.sheet.write_string(self.at, 1, text[:MOST_TEXT], self.forms.told)
         self.at += 1
 
     def pair(self, left: str, right: str) -> None:
         """Two labels, each with room to write."""
         self.sheet.set_row(self.at, 40)
-        for column, name in ((0, left), (3, right)):
+        for column, name in ((0, left), (2, right)):
             self.sheet.write_string(self.at, column, name, self.forms.bold)
-            self.sheet.merge_range(self.at, column + 1, self.at, column + 2, "", self.forms.told)
+            self.sheet.write_blank(self.at, column + 1, None, self.forms.told)
         self.at += 1
 
     def foot(self, text: str) -> None:
         """A note across the page."""
-        self.sheet.set_row(self.at, LINE * lines_needed(text, COLUMNS * WIDE) + 6)
-        self.sheet.merge_range(self.at, 0, self.at, COLUMNS - 1, "", self.forms.note)
+        self.sheet.set_row(self.at, LINE * lines_needed(text, WIDE) + 6)
+        self.sheet.merge_range(self.at, 0, self.at, LAST, "", self.forms.note)
         self.sheet.write_string(self.at, 0, text, self.forms.note)
         self.at += 1
 

@@ -59,19 +59,23 @@ def recorded_causes(histories: pa.Table, catalogue: Catalogue) -> list[tuple[str
     return [tuple(n for n, rows in some.items() if rows[i]) for i in range(histories.num_rows)]
 
 
-def without_events(histories: pa.Table, catalogue: Catalogue) -> list[Mapping[str, str]]:
-    """For each row what policy names before a cause of which no event is on record: {cause: what comes before it}."""
-    recorded = recorded_causes(histories, catalogue)
+def without_events(
+    histories: pa.Table, recorded: Sequence[Sequence[str]], catalogue: Catalogue
+) -> Sequence[Mapping[str, str]]:
+    """For each row what policy names before a cause of which no event is on record: {cause: what comes before it}.
+
+    `recorded`: each row's causes whose events are (`recorded_causes`).
+    """
     before: list[dict[str, str]] = [{} for _ in recorded]
     for name, likely in catalogue.listing.causes.items():
         if likely.without_event:
             held = np.ones(histories.num_rows, bool)
             for condition in likely.without_event.all:
                 held &= condition_holds(condition, histories, catalogue)[0]
-            for i in np.flatnonzero(held):
+            for i in np.flatnonzero(held).tolist():
                 if name not in recorded[i]:
                     before[i][name] = likely.without_event.first
-    return list(before)
+    return before
 
 
 def likely_causes(
@@ -85,15 +89,21 @@ def likely_causes(
     """The causes (as visits.yaml names them) that records, rule hits and reasons point to, likeliest first.
 
     Events on record come first, then rules of the high grade, then reasons, then other rules; at most as many as policy
-    tells reasons. `before`: see `without_events`. Suggestions to check: which measures may suit, and what to ask.
+    tells reasons. Where neither an event nor a rule of the high grade names one, what policy names `before` the first
+    (`without_events`) comes before it. Suggestions to check: which measures may suit, and what to ask.
     """
     rules = sorted((catalogue.rules[r] for r in hit), key=lambda r: LEVELS.index(r.severity))
     grave, others = ([r.cause for r in rules if (r.severity == "high") == high] for high in (True, False))
-    named = [*recorded, *grave, *(c for c, _ in told.causes), *others]
     known = catalogue.listing.causes
-    named = [c for c in named if c in known and c != "other"]
-    named = [*(before[c] for c in named[:1] if c in before), *named]
-    mapped = [known[c].cause for c in named]
+
+    def told_of(*named: str) -> list[str]:
+        """Those of which policy says something."""
+        return [c for c in named if c in known and c != "other"]
+
+    sure, guessed = told_of(*recorded, *grave), told_of(*(c for c, _ in told.causes), *others)
+    if not sure and guessed and guessed[0] in before:
+        guessed.insert(0, before[guessed[0]])
+    mapped = [known[c].cause for c in (*sure, *guessed)]
     return tuple(dict.fromkeys(mapped))[: catalogue.listing.reasons.raising]
 
 

@@ -137,8 +137,9 @@ def _drawn(
     level = levels(stand.score[rows], stand.below[rows].tolist(), hit, catalogue, day)
     also = also_by(level, households, catalogue, day)
     mine = teller.histories.take(pa.array(rows))
-    each = zip(rows.tolist(), hit, recorded_causes(mine, catalogue), without_events(mine, catalogue), strict=True)
-    causes = tuple(likely_causes(told[r], h, known, catalogue, before=other) for r, h, known, other in each)
+    recorded = recorded_causes(mine, catalogue)
+    each = zip(rows.tolist(), hit, recorded, without_events(mine, recorded, catalogue), strict=True)
+    causes = tuple(likely_causes(told[r], h, known, catalogue, before=before) for r, h, known, before in each)
     return Drawn(ranked, told, hit, causes, tuple(level), tuple(also))
 
 

@@ -105,7 +105,8 @@ def test_an_event_of_two_years_ago_is_on_record_and_an_older_one_is_not(catalogu
     [
         ("shared: [income]", "shared: [incme]", "lists.yaml @ reasons.shared: unknown group `incme`"),
         ("indicator: income_wage,", "indicator: income_wge,", "lists.yaml @ causes.unstable_work.fell: unknown"),
-        ("first: unstable_work,", "first: unstable,", "lists.yaml @ causes.illness.without_event.first: unknown cause"),
+        ("first: unstable_work,", "first: unstable,", "lists.yaml @ causes.illness.without_event.first: `unstable`"),
+        ("first: unstable_work,", "first: other,", "lists.yaml @ causes.illness.without_event.first: `other`"),
         (
             "{first: unstable_work, all: [{feature: labourers__",
             "{first: unstable_work, all: [{feature: labourer__",
