@@ -55,7 +55,7 @@ class Fell(Policy):
 
 
 class WithoutEvent(Policy):
-    """Where no event and no rule of the high grade names a cause: `first` comes before this one, if all hold."""
+    """Where a cause would be named first and none of its events is on record: `first` comes before it, if all hold."""
 
     first: Name
     all: tuple[Condition, ...] = ()

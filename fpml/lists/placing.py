@@ -89,21 +89,16 @@ def likely_causes(
     """The causes (as visits.yaml names them) that records, rule hits and reasons point to, likeliest first.
 
     Events on record come first, then rules of the high grade, then reasons, then other rules; at most as many as policy
-    tells reasons. Where neither an event nor a rule of the high grade names one, what policy names `before` the first
-    (`without_events`) comes before it. Suggestions to check: which measures may suit, and what to ask.
+    tells reasons. What policy names `before` the first of them comes before it (`without_events`: never before one whose
+    event is on record). Suggestions to check: which measures may suit, and what to ask.
     """
     rules = sorted((catalogue.rules[r] for r in hit), key=lambda r: LEVELS.index(r.severity))
     grave, others = ([r.cause for r in rules if (r.severity == "high") == high] for high in (True, False))
     known = catalogue.listing.causes
-
-    def told_of(*named: str) -> list[str]:
-        """Those of which policy says something."""
-        return [c for c in named if c in known and c != "other"]
-
-    sure, guessed = told_of(*recorded, *grave), told_of(*(c for c, _ in told.causes), *others)
-    if not sure and guessed and guessed[0] in before:
-        guessed.insert(0, before[guessed[0]])
-    mapped = [known[c].cause for c in (*sure, *guessed)]
+    named = [c for c in (*recorded, *grave, *(c for c, _ in told.causes), *others) if c in known and c != "other"]
+    if named and named[0] in before:
+        named.insert(0, before[named[0]])
+    mapped = [known[c].cause for c in named]
     return tuple(dict.fromkeys(mapped))[: catalogue.listing.reasons.raising]
 
 

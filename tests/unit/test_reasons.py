@@ -227,26 +227,28 @@ def test_costs_without_an_event_come_after_what_no_record_tells_of(catalogue: Ca
     assert named(told, (), ()) == ("unstable_work", "illness", "disability")
     assert named(told, ("self_paid_40_percent",), ()) == ("unstable_work", "illness", "disability")
     assert named(Told(), ("loan_overdue_30",), ()) == ("unstable_work", "business_failure")
-    # An event, or a rule of the high grade, is what it is.
+    assert named(Told(), ("medical_15000", "self_paid_40_percent"), ()) == ("unstable_work", "illness")
+    # What is first for another reason stays first.
     assert named(told, (), ("accident",)) == ("accident", "illness", "disability")
-    assert named(told, ("medical_15000",), ()) == ("illness", "disability")
+    assert named(told, ("disability_new",), ())[0] == "disability"
     assert named(Told(causes=(("unstable_work", 1.0), ("illness", 0.5))), (), ()) == ("unstable_work", "illness")
 
 
 def test_an_event_of_illness_is_one_large_settlement_and_who_can_work_is_counted(catalogue: Catalogue) -> None:
-    # The largest settlement, somebody who can work: one short, enough, nobody who can, nothing known.
+    # The largest settlement, the year's bills, who can work: short of both, one enough, the other, nobody who can, nothing.
     columns = {
-        "medical_self_paid__max__24m": pa.array([599_999, 600_000, 599_999, None], pa.int64()),
-        "labourers__last__ever": pa.array([2, 2, 0, 2], pa.int64()),
+        "medical_self_paid__max__24m": pa.array([599_999, 600_000, 1, 599_999, None], pa.int64()),
+        "medical_self_paid__sum__12m": pa.array([1_999_999, 1, 2_000_000, 1, None], pa.int64()),
+        "labourers__last__ever": pa.array([2, 2, 2, 0, 2], pa.int64()),
     }
     rest = {c.feature for _, c in catalogue.listing.conditions()} - set(columns)
-    table = a_county([0] * 4, [360121001001] * 4)
-    for name, column in (columns | {n: pa.nulls(4, pa.int64()) for n in sorted(rest)}).items():
+    table = a_county([0] * 5, [360121001001] * 5)
+    for name, column in (columns | {n: pa.nulls(5, pa.int64()) for n in sorted(rest)}).items():
         if name in table.column_names:
             table = table.drop_columns([name])
         table = table.append_column(name, column)
     recorded = recorded_causes(table, catalogue)
-    assert [("illness" in r) for r in recorded] == [False, True, False, False]
+    assert [("illness" in r) for r in recorded] == [False, True, True, False, False]
     farm = {"business_failure": "unstable_work"}
     both = {"illness": "unstable_work"} | farm
-    assert without_events(table, recorded, catalogue) == [both, farm, {}, both]
+    assert without_events(table, recorded, catalogue) == [both, farm, farm, {}, both]
