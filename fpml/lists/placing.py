@@ -89,8 +89,8 @@ def likely_causes(
     """The causes (as visits.yaml names them) that records, rule hits and reasons point to, likeliest first.
 
     Events on record come first, then rules of the high grade, then reasons, then other rules; at most as many as policy
-    tells reasons. What policy names `before` the first of them comes before it (`without_events`: never before one whose
-    event is on record). Suggestions to check: which measures may suit, and what to ask.
+    tells reasons. What policy names `before` the first of them comes before it (`without_events`: never before one of
+    which an event is on record). Suggestions to check: which measures may suit, and what to ask.
     """
     rules = sorted((catalogue.rules[r] for r in hit), key=lambda r: LEVELS.index(r.severity))
     grave, others = ([r.cause for r in rules if (r.severity == "high") == high] for high in (True, False))

@@ -235,7 +235,7 @@ def test_costs_without_an_event_come_after_what_no_record_tells_of(catalogue: Ca
 
 
 def test_an_event_of_illness_is_one_large_settlement_and_who_can_work_is_counted(catalogue: Catalogue) -> None:
-    # The largest settlement, the year's bills, who can work: short of both, one enough, the other, nobody who can, nothing.
+    # Settlement, year's bills, who can work: short of both, one enough, the other, nobody who can, nothing known.
     columns = {
         "medical_self_paid__max__24m": pa.array([599_999, 600_000, 1, 599_999, None], pa.int64()),
         "medical_self_paid__sum__12m": pa.array([1_999_999, 1, 2_000_000, 1, None], pa.int64()),
