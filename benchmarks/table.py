@@ -183,15 +183,15 @@ def reasons() -> Iterator[tuple[str, str]]:
 
 def in_the_loop() -> Iterator[tuple[str, str]]:
     """Two years of lists, cadres and models, way by way."""
-    told = _read("loop")
-    for seed, ways in told.get("seeds", {}).items():
-        for name, w in ways.items():
-            yield (
-                f"closed loop (simulated: {told['households']:,} households, {told['months']} months, seed {seed}): "
-                f"{name}",
-                f"{w['falls']} falls, {w['share_found']:.0%} found, {w['missed']} missed, lead {w['lead']:.1f} months, "
-                f"{w['visits'] + w['audit_visits']:,} visits",
-            )
+    for told in (_read("loop"), _read("loop-finds-12")):
+        for seed, ways in told.get("seeds", {}).items():
+            for name, w in ways.items():
+                yield (
+                    f"closed loop (simulated: {told['households']:,} households, {told['months']} months, seed {seed}): "
+                    f"{name}",
+                    f"{w['falls']} falls, {w['share_found']:.0%} found, {w['missed']} missed, lead {w['lead']:.1f} "
+                    f"months, {w['visits'] + w['audit_visits']:,} visits",
+                )
 
 
 def ceilings() -> Iterator[tuple[str, str]]:
