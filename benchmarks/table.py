@@ -186,9 +186,9 @@ def in_the_loop() -> Iterator[tuple[str, str]]:
     for told in (_read("loop"), _read("loop-finds-12")):
         for seed, ways in told.get("seeds", {}).items():
             for name, w in ways.items():
+                size = f"{told['households']:,} households, {told['months']} months, seed {seed}"
                 yield (
-                    f"closed loop (simulated: {told['households']:,} households, {told['months']} months, seed {seed}): "
-                    f"{name}",
+                    f"closed loop (simulated: {size}): {name}",
                     f"{w['falls']} falls, {w['share_found']:.0%} found, {w['missed']} missed, lead {w['lead']:.1f} "
                     f"months, {w['visits'] + w['audit_visits']:,} visits",
                 )

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -14,9 +16,10 @@ import yaml
 import fpml
 from fpml import keys
 from fpml.catalogue import Catalogue, load
-from fpml.errors import DeliveryError
+from fpml.errors import BusyError, DeliveryError
 from fpml.intake import Intake, Receipt, Shelf
 from fpml.ledger import Ledger
+from fpml.lock import alone
 from fpml.simulate import Dials, Places, Plan, load_profile, simulate
 from fpml.vault import Vault
 from fpml.workspace import DEFAULT_POLICY
@@ -69,13 +72,31 @@ def policy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(DEFAULT_POLICY, tmp_path / "policy", ignore=leave))
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> fpml.County:
+    """A county that one of the processes that run tests makes, and each has a copy of."""
+    own = factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    root, whole = shared / name / "county", shared / f"{name}.whole"
+    while not whole.exists():
+        try:
+            with alone(shared / f"{name}.lock", name):
+                if not whole.exists():
+                    make(root)
+                    whole.touch()
+        except BusyError:
+            time.sleep(0.1)
+    return fpml.open(shutil.copytree(root, factory.mktemp(name) / "county"))
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, generate: Generate) -> fpml.County:
     """300 generated households over 20 months, known 2021-01 to 2022-08. Not to be changed: see `demo_copy`."""
-    root = fpml.init(tmp_path_factory.mktemp("demo") / "county").root
-    county = fpml.open(root)
-    county.intake(generate(county.workspace.deliveries, households=300, months=20), today=TODAY)
-    return county
+
+    def make(root: Path) -> None:
+        county = fpml.open(fpml.init(root).root)
+        county.intake(generate(county.workspace.deliveries, households=300, months=20), today=TODAY)
+
+    return made_once(tmp_path_factory, "demo", make)
 
 
 @pytest.fixture
@@ -162,16 +183,21 @@ def new_desk(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, generate: Generate) -> fpml.County:
     """1,500 generated households over 36 months (2021-01 to 2023-12), models trained at 2023-06. Not to be changed."""
-    root = fpml.init(tmp_path_factory.mktemp("trained") / "county").root
-    profile = root / "policy" / "county.yaml"
-    settings = yaml.safe_load(profile.read_text(encoding="utf-8")) | {"simulated": True}
-    profile.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
-    for file in (root / "models").glob("*.yaml"):
-        text = file.read_text(encoding="utf-8").replace("negatives: 50000", "negatives: 4000")
-        file.write_text(text.replace("patience: 30", "patience: 15") + "folds: 2\n", encoding="utf-8")
-    county = fpml.open(root)
-    county.intake(generate(county.workspace.deliveries, households=1500, months=36))
+
+    def make(root: Path) -> None:
+        fpml.init(root)
+        profile = root / "policy" / "county.yaml"
+        settings = yaml.safe_load(profile.read_text(encoding="utf-8")) | {"simulated": True}
+        profile.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
+        for file in (root / "models").glob("*.yaml"):
+            text = file.read_text(encoding="utf-8").replace("negatives: 50000", "negatives: 4000")
+            file.write_text(text.replace("patience: 30", "patience: 15") + "folds: 2\n", encoding="utf-8")
+        county = fpml.open(root)
+        county.intake(generate(county.workspace.deliveries, households=1500, months=36))
+        county.histories(*county.as_ofs())
+        for model in county.model_names():
+            county.train(model, "2023-06")
+
+    county = made_once(tmp_path_factory, "trained", make)
     county.histories(*county.as_ofs())
-    for model in county.model_names():
-        county.train(model, "2023-06")
     return county

@@ -1,13 +1,15 @@
 """When what is told of a household was, as known at an as-of: its last records, and what departments last told of."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fpml.catalogue import EVER, Catalogue, Window
 from fpml.dates import AsOf, month_of, months_of
@@ -16,8 +18,6 @@ from fpml.ledger import days, indicator_codes, latest, words_of
 
 COLUMNS = ("household_id", "indicator", "event_date", "known_date", "value", "fact")
 Days = npt.NDArray[np.int32]
-# A standing record: household, indicator, day, value.
-_Record = tuple[str, str, int, int]
 Run = Callable[..., list["_Part"]]
 Read = Callable[[int, Sequence[str]], pa.Table]
 
@@ -101,31 +101,39 @@ def _part(read: Read, wanted: frozenset[str], as_of: AsOf, catalogue: Catalogue,
     return _Part(counted, months.astype(np.int64), events, came)
 
 
-def _standing(table: pa.Table, catalogue: Catalogue) -> list[_Record]:
+def _standing(table: pa.Table, catalogue: Catalogue) -> pa.Table:
     """The standing records: of what stays where it happened alone."""
-    stays = {n for n, i in catalogue.indicators.items() if not i.follows}
     table = table.take(pa.array(latest(table["fact"].to_numpy(), days(table["known_date"]))))
-    columns = (table[c].cast(pa.string()).to_pylist() for c in ("household_id", "indicator"))
-    rows = zip(*columns, days(table["event_date"]), table["value"].to_pylist(), strict=True)
-    return [(h, i, int(day), value) for h, i, day, value in rows if value is not None and i in stays]
+    follows = np.append(np.array(catalogue.following, bool), True)
+    stays = ~follows[indicator_codes(table["indicator"], catalogue.codes)]
+    return table.filter(pc.and_(pc.is_valid(table["value"]), pa.array(stays)))
 
 
-def _events(records: Sequence[_Record]) -> dict[tuple[str, str], Days]:
+def _grouped(records: pa.Table) -> Iterator[tuple[tuple[str, str], Days]]:
+    """The days of records, ascending, by household and indicator."""
+    household, indicator = words_of(records["household_id"]), words_of(records["indicator"])
+    day = days(records["event_date"])
+    order = np.lexsort((day, indicator.at, household.at))
+    which, of_it, day = household.at[order], indicator.at[order], day[order]
+    new = np.ones(day.size, bool)
+    new[1:] = (np.diff(which) != 0) | (np.diff(of_it) != 0)
+    begins = np.flatnonzero(new)
+    names, kinds = household.words.to_pylist(), indicator.words.to_pylist()
+    for begin, end in pairwise([*begins, day.size]):
+        yield (names[which[begin]], kinds[of_it[begin]]), day[begin:end]
+
+
+def _events(records: pa.Table) -> dict[tuple[str, str], Days]:
     """The days of records, by household and indicator."""
-    out: dict[tuple[str, str], list[int]] = {}
-    for household, indicator, day, _ in records:
-        out.setdefault((household, indicator), []).append(day)
-    return {k: np.array(sorted(v), np.int32) for k, v in out.items()}
+    return dict(_grouped(records))
 
 
-def _came(records: Sequence[_Record], catalogue: Catalogue) -> dict[tuple[str, str], date]:
+def _came(records: pa.Table, catalogue: Catalogue) -> dict[tuple[str, str], date]:
     """The day of the last record that is not 0, by household and kind of income that may fall."""
-    kinds = {cause.fell.indicator for cause in catalogue.listing.causes.values() if cause.fell}
-    out: dict[tuple[str, str], int] = {}
-    for household, indicator, day, value in records:
-        if value and indicator in kinds:
-            out[household, indicator] = max(day, out.get((household, indicator), day))
-    return {k: _date(day) for k, day in out.items()}
+    kinds = sorted({cause.fell.indicator for cause in catalogue.listing.causes.values() if cause.fell})
+    of_kind = pc.is_in(records["indicator"].cast(pa.string()), value_set=pa.array(kinds, pa.string()))
+    some = records.filter(pc.and_(of_kind, pc.not_equal(records["value"], 0)))
+    return {k: _date(int(each[-1])) for k, each in _grouped(some)}
 
 
 def _date(day: int) -> date:
