@@ -36,8 +36,9 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/audit.py
 
+# In the order of their names: else files with many tests come first, and the few that take minutes last, one after the other.
 pytest: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 panel: setup
 	@test -n "$(PANEL)" || { echo "Say where the panel lies: make panel PANEL=DIR"; exit 2; }

@@ -204,7 +204,7 @@ class County:
             self.catalogue,
             asked,
             run=self.engine.run,
-            linked=self._linked(read),
+            linked=self._linked(ledger),
         )
         if whole:
             self._built.clear()
@@ -218,7 +218,7 @@ class County:
         self.progress("the ledger's copy")
         return lent(ledger, self.engine.ledger_copy)
 
-    def _linked(self, ledger: Reading) -> Linked:
+    def _linked(self, ledger: Ledger) -> Linked:
         """What shards must know of each other, kept on disk until the ledger changes.
 
         It can always be found anew: a file that cannot be read or written is no reason to stop.
@@ -228,7 +228,7 @@ class County:
             try:
                 found = Linked.load(path)
             except (OSError, pa.ArrowException, KeyError):
-                found = linked(ledger, COLUMNS, self.engine.run)
+                found = linked(self._lent(ledger), COLUMNS, self.engine.run)
                 with suppress(OSError):
                     if found.size:
                         found.save(path)
