@@ -1,0 +1,21 @@
+"""What work is done with: what is there already is spared garbage collection while it goes on, and no longer."""
+
+import gc
+
+import pytest
+
+from fpml.engine import spared
+
+
+def test_what_was_there_is_spared_while_work_goes_on_and_no_longer() -> None:
+    before = gc.get_freeze_count()
+    with spared():
+        frozen = gc.get_freeze_count()
+        assert frozen > before
+        with spared():  # a month within other work lets go of nothing that is not its own
+            pass
+        assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() == before
+    with pytest.raises(ValueError, match="broken"), spared():
+        raise ValueError("broken")
+    assert gc.get_freeze_count() == before
