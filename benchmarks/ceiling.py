@@ -2,8 +2,8 @@
 
     python benchmarks/ceiling.py [--full] [--at DIR]
 
-Five simulated counties, frozen first, are taken in and backtested over a year of monthly origins, models learnt anew
-every quarter. What is learnt is entries in the register; what is judged is true falls, without lists. Beside them a
+Twenty simulated counties, frozen first, are taken in and backtested over a year of monthly origins, models learnt anew
+every quarter. Five were measured first, fifteen grown later to see whether that holds; the fifteen are told alone, too. What is learnt is entries in the register; what is judged is true falls, without lists. Beside them a
 county with ten times the households of each teaches every method the same way, twice a year: the best average
 precision of any that learnt from it is the data ceiling (of one such county: its own luck is not in the intervals).
 Figures are pooled over counties, intervals (95 %) drawn over all their villages.
@@ -44,7 +44,10 @@ TENFOLD = "ten times the households: "
 
 @dataclass(frozen=True)
 class Asked:
-    """What is run: households of a county, months told of, the first of twelve origins, and seeds."""
+    """What is run: households of a county, months told of, the first of twelve origins, and seeds.
+
+    `repeated`: seeds of further counties, grown when those before had been looked at.
+    """
 
     households: int
     months: int
@@ -52,9 +55,15 @@ class Asked:
     seeds: tuple[int, ...]
     pool: int
     draws: int
+    repeated: tuple[int, ...] = ()
     profile: str = "baoshan"
     base_rate: float = 0.9
     precursors: str = "strong"
+
+    @property
+    def every(self) -> tuple[int, ...]:
+        """The seeds of all counties that are judged."""
+        return self.seeds + self.repeated
 
     @property
     def origins(self) -> list[AsOf]:
@@ -76,8 +85,8 @@ class Asked:
 
 # Development used seeds 1 to 101, the grid 9001 to 9009.
 SIZES = {
-    "small": Asked(1_500, 40, "2023-04", (9111, 9112), 9110, 50),
-    "full": Asked(20_000, 72, "2025-01", (9101, 9102, 9103, 9104, 9105), 9100, 500),
+    "small": Asked(1_500, 40, "2023-04", (9111,), 9110, 50, repeated=(9112,)),
+    "full": Asked(20_000, 72, "2025-01", tuple(range(9101, 9106)), 9100, 500, repeated=tuple(range(9121, 9136))),
 }
 
 
@@ -160,12 +169,38 @@ def to_ceiling(judged: Judged, draws: Draws) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def among(ratios: Sequence[tuple[float, float]], times: int = 2_000) -> dict[str, float]:
+    """Expected over observed of counties together, and its 95 % interval when whole counties are drawn anew."""
+    expected, observed = np.array(ratios).T
+    drawn = np.random.default_rng(0).integers(len(ratios), size=(times, len(ratios)))
+    low, high = np.quantile(expected[drawn].sum(1) / observed[drawn].sum(1), [0.025, 0.975])
+    return {"among": float(expected.sum() / observed.sum()), "among_low": float(low), "among_high": float(high)}
+
+
+def figures(of: Mapping[int, Judged], villages: Ints, asked: Asked) -> dict[str, Any]:
+    """One outcome at one horizon, over some of the counties."""
+    whole, draws = pooled(list(of.values()), villages[list(of)]), Draws.of(villages[list(of)].sum(), times=asked.draws)
+    mine = replace(whole, score={m: s for m, s in whole.score.items() if not m.startswith(TENFOLD)})
+    calibration = []
+    for method in (OURS, PLAIN):
+        verdict = mine.calibration(method, draws)
+        said = [(float(p.score[method].sum()), float(p.fell.sum())) for p in of.values()]
+        calibration.append(
+            {"method": method, "verdict": verdict.verdict, "reasons": "; ".join(verdict.reasons),
+             "events": verdict.events, **told("ratio", verdict.overall), **among(said),
+             "by_county": [e / o for e, o in said]}
+        )  # fmt: skip
+    skill = json.loads(mine.skill(draws).to_json(orient="records"))
+    way = [to_ceiling(whole, draws)] if whole.horizon == HORIZON else []
+    return {"calibration": calibration, "skill": skill, "ceiling": way}
+
+
 def measured(asked: Asked, at: Path) -> dict[str, Any]:
-    """All figures."""
+    """All figures: of all counties, and of those alone that were grown to repeat the measurement."""
     learners = dict(learnt(asked, county(asked, asked.pool, at)))
     parts: dict[tuple[str, str, int], dict[int, Judged]] = {}
-    villages = np.zeros(len(asked.seeds), np.int64)
-    for n, seed in enumerate(asked.seeds):
+    villages = np.zeros(len(asked.every), np.int64)
+    for n, seed in enumerate(asked.every):
         one = county(asked, seed, at)
         own = tested(asked, one)
         other = one.rolling().beside(said_by(learners, asked, one), times=2, warm=0)
@@ -173,40 +208,35 @@ def measured(asked: Asked, at: Path) -> dict[str, Any]:
         for kind in (FALL, IDENTIFIED):
             for judged in both(own, other, kind):
                 parts.setdefault((kind, judged.outcome, judged.horizon), {})[n] = judged
-    skill, calibration, ways = [], [], []
-    for (kind, outcome, horizon), of in parts.items():
-        # A county in which nobody fell so soon has nothing to judge by.
-        whole, draws = (
-            pooled(list(of.values()), villages[list(of)]),
-            Draws.of(villages[list(of)].sum(), times=asked.draws),
-        )
-        mine = replace(whole, score={m: s for m, s in whole.score.items() if not m.startswith(TENFOLD)})
-        skill.append(mine.skill(draws).assign(kind=kind, counties=len(of)))
-        for method in (OURS, PLAIN):
-            verdict = mine.calibration(method, draws)
-            calibration.append(
-                {"kind": kind, "outcome": outcome, "horizon": horizon, "method": method, "verdict": verdict.verdict,
-                 "reasons": "; ".join(verdict.reasons), "events": verdict.events, **told("ratio", verdict.overall),
-                 "by_county": [float(p.score[method].sum() / p.fell.sum()) for p in of.values()]}
-            )  # fmt: skip
-        if horizon == HORIZON:
-            ways.append({"kind": kind, "counties": len(of)} | to_ceiling(whole, draws))
-    return {"simulated": True, "asked": asdict(asked), "frozen": asked.frozen, "ceiling": ways,
-            "calibration": calibration, "skill": json.loads(pd.concat(skill).to_json(orient="records"))}  # fmt: skip
+    found: dict[str, list[dict[str, Any]]] = {"ceiling": [], "calibration": [], "skill": []}
+    for (kind, outcome, horizon), by in parts.items():
+        for counties, first in (("all", 0), ("repeated", len(asked.seeds))):
+            # A county in which nobody fell so soon has nothing to judge by.
+            of = {n: p for n, p in by.items() if n >= first}
+            if not of:
+                continue
+            which = {"counties": counties, "number": len(of), "kind": kind, "outcome": outcome, "horizon": horizon}
+            for name, rows in figures(of, villages, asked).items():
+                found[name] += [which | row for row in rows]
+    return {"simulated": True, "asked": asdict(asked), "frozen": asked.frozen, **found}
 
 
 def printed(found: Mapping[str, Any]) -> None:
     """The tables."""
-    show(("falls or entries", "outcome", "events", "best single", "ours", "ceiling", "of the way", "over plain"),
-         [(w["kind"], w["outcome"], w["events"], f"{w['of_single']:.3f}", f"{w['ours']:.3f}",
-           f"{w['ceiling']:.3f} ({w['best'].removeprefix(TENFOLD)})",
+    show(("counties", "falls or entries", "outcome", "events", "best single", "ours", "ceiling", "of the way",
+          "over plain"),
+         [(w["counties"], w["kind"], w["outcome"], w["events"], f"{w['of_single']:.3f} ({w['single']})",
+           f"{w['ours']:.3f}", f"{w['ceiling']:.3f} ({w['best'].removeprefix(TENFOLD)})",
            f"{w['share']:.0%} [{w['share_low']:.0%}, {w['share_high']:.0%}]",
            f"{w['over_plain']:+.3f} [{w['over_plain_low']:+.3f}, {w['over_plain_high']:+.3f}]")
           for w in found["ceiling"]])  # fmt: skip
-    show(("falls or entries", "outcome", "months", "method", "events", "expected / observed", "by county", "verdict"),
-         [(c["kind"], c["outcome"], c["horizon"], c["method"], c["events"],
+    show(("counties", "falls or entries", "outcome", "months", "method", "events", "expected / observed",
+          "counties drawn", "by county", "verdict"),
+         [(c["counties"], c["kind"], c["outcome"], c["horizon"], c["method"], c["events"],
            f"{c['ratio']:.2f} [{c['ratio_low']:.2f}, {c['ratio_high']:.2f}]",
-           " ".join(f"{r:.2f}" for r in c["by_county"]), c["verdict"]) for c in found["calibration"]])  # fmt: skip
+           f"[{c['among_low']:.2f}, {c['among_high']:.2f}]",
+           " ".join(f"{r:.2f}" for r in c["by_county"]), c["verdict"] + f" {c['reasons']}")
+          for c in found["calibration"]])  # fmt: skip
 
 
 def main() -> None:
@@ -227,7 +257,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         at = a.at or Path(folder)
         apart(__file__, *["--full"] * a.full, "--grow", asked.pool, "--at", at)
-        for seed in asked.seeds:
+        for seed in asked.every:
             apart(__file__, *["--full"] * a.full, "--test", seed, "--at", at)
         found = measured(asked, at)
     printed(found)
