@@ -3,9 +3,10 @@
     python benchmarks/ceiling.py [--full] [--at DIR]
 
 Twenty simulated counties, frozen first, are taken in and backtested over a year of monthly origins, models learnt anew
-every quarter. Five were measured first, fifteen grown later to see whether that holds; the fifteen are told alone, too. What is learnt is entries in the register; what is judged is true falls, without lists. Beside them a
-county with ten times the households of each teaches every method the same way, twice a year: the best average
-precision of any that learnt from it is the data ceiling (of one such county: its own luck is not in the intervals).
+every quarter. Five were measured first, fifteen grown later to see whether that holds; these are told alone, too.
+What is learnt is entries in the register; what is judged is true falls, without lists. Beside them a county with ten
+times the households of each teaches every method the same way, twice a year: the best average precision of any that
+learnt from it is the data ceiling (of one such county: its own luck is not in the intervals).
 Figures are pooled over counties, intervals (95 %) drawn over all their villages.
 `--at DIR`: counties are grown there, and kept: a further call goes on. Small: two counties of 1,500 over 40 months.
 """
@@ -22,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from measure import apart, machine, show, versions, write
 
 import fpml
