@@ -112,7 +112,7 @@ def learnt(asked: Asked, pool: fpml.County) -> Iterator[tuple[AsOf, dict[str, Le
     refits = asked.origins[::ANEW]
     rolling = pool.rolling()
     lessons = rolling.learn(refits)
-    pool._told_to = None  # a hundred million of months that nobody asks for again
+    pool.past.built.told = None  # a hundred million of months that nobody asks for again
     gc.collect()
     for origin in refits:
         taught = {

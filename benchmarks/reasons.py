@@ -172,7 +172,7 @@ def stable(county: fpml.County, as_of: AsOf) -> dict[str, Any]:
         asked = Asked((as_of,), None, rows)
         changed = histories(
             lambda s, _: change(ledger.shard(s, COLUMNS)), ledger.shards, county.catalogue, asked, run=engine.run,
-            linked=county._linked(ledger),
+            linked=county.past.linked(),
         )  # fmt: skip
         after = first_reasons(county, changed, models, listed, as_of)
         pairs = [(before[h], after[h]) for h in listed if before[h] and after.get(h)]
@@ -236,7 +236,7 @@ def timed(county: fpml.County, as_of: AsOf, visits: int) -> dict[str, Any]:
     rows = np.argsort(-np.nan_to_num(stand.score, nan=-1.0), kind="stable")[:visits]
     households = table["household_id"].take(pa.array(rows)).cast(pa.string()).to_pylist()
     began, used = time.perf_counter(), time.process_time()
-    known = county._known(households, as_of)
+    known = county.past.known(households, as_of)
     dated = time.perf_counter() - began
     teller = lists.Teller(table, county.catalogue, "zh", known, lists.Yardstick(table, county.catalogue))
     told = lists.all_told(rows.tolist(), models, stand, teller)

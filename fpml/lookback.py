@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from fpml.measure import Events, Panel, needed
 from fpml.measure.metrics import Bools, Floats, Ints
 from fpml.measure.visits import MOST_AS_OFS
 from fpml.progress import Progress
-from fpml.review import Said, Sides, Study, Visits
+from fpml.review import Review, Said, Sides, Study, Visits, written
 from fpml.risk import RiskModel
 from fpml.workspace import Workspace
 
@@ -137,11 +138,18 @@ class Lookback:
         found.save(path)
         return found
 
-    def review(self, study: Study) -> review.Review:
+    def review(self, study: Study) -> Review:
         """The review of a study, with what it was reckoned from."""
         models = {m.fingerprint for a in study.sides.panel.counted for m in self.models(a).values()}
         stamps = {"ledger": str(self.ledger.version), "models": ", ".join(sorted(models))}
         return review.review(study, lambda rows: self._said(study, rows), stamps)
+
+    def write(self, told: Review, language: Language) -> tuple[Path, Path]:
+        """Writes a review as one page and as JSON into the reports, each in one step; where they lie."""
+        name = f"review-{told.about['as_of']}" + (f"-{told.about['as_ofs']}m" if told.about["as_ofs"] != 1 else "")
+        page, figures = (self.workspace.reports / f"{name}.{kind}" for kind in ("html", "json"))
+        text = json.dumps(told.as_json(), ensure_ascii=False, indent=1)
+        return written(page, told.html(language)), written(figures, text)
 
     def later(self, as_ofs: Sequence[AsOf]) -> tuple[AsOf, ...]:
         """As-ofs after these that the records' falls are read from; none where the truth is at hand."""

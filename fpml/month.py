@@ -139,7 +139,7 @@ def _made_from(
         ledger=last.ledger if last and last.known == known else version,
         known=known,
         policy=county.catalogue.fingerprint,
-        models=dict(county.artefacts(month)),
+        models=dict(county.trained.artefacts(month)),
         earlier=lists.earlier(county.workspace.lists, month),
         key=county.desk().key.fingerprint,
         code=code(),

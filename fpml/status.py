@@ -110,7 +110,7 @@ def _models(county: County) -> Iterator[Answer]:
     if not known:
         return
     reached = AsOf.parse(known[:7])
-    for name, folder in county.artefacts(reached).items():
+    for name, folder in county.trained.artefacts(reached).items():
         told: Answer = {"model": name, "folder": folder}
         try:
             card = json.loads((county.workspace.artefacts / name / folder / "model.json").read_text(encoding="utf-8"))

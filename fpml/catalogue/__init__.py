@@ -1,5 +1,22 @@
 """policy/*.yaml -> frozen, validated types with a fingerprint."""
 
+from fpml.catalogue.conditions import (
+    CHANNELS,
+    DEPARTMENT,
+    OTHERS,
+    Channel,
+    Check,
+    Condition,
+    Conditions,
+    DatedValue,
+    Deadline,
+    Every,
+    Rule,
+    Severity,
+    Steps,
+    Table,
+)
+from fpml.catalogue.county import County, Group, MonitoringLine, OutcomeDefinition
 from fpml.catalogue.deliveries import (
     OF_HOUSEHOLD,
     OF_PERSON,
@@ -27,32 +44,14 @@ from fpml.catalogue.reviewing import (
 )
 from fpml.catalogue.thresholds import by_region
 from fpml.catalogue.types import (
-    CHANNELS,
-    DEPARTMENT,
     EVER,
-    OTHERS,
-    Channel,
-    Check,
-    Condition,
-    Conditions,
-    County,
     Coverage,
-    DatedValue,
-    Deadline,
     Derived,
     Direction,
-    Every,
     Feature,
     FeatureSet,
-    Group,
     Indicator,
     Language,
-    MonitoringLine,
-    OutcomeDefinition,
-    Rule,
-    Severity,
-    Steps,
-    Table,
     Window,
     Words,
 )

@@ -5,21 +5,10 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import get_args
 
+from fpml.catalogue.conditions import Check, Condition, Rule
+from fpml.catalogue.county import County
 from fpml.catalogue.model import HEADS, LINE, UNSCALED, heads_feature, references
-from fpml.catalogue.types import (
-    EVER,
-    Check,
-    Condition,
-    County,
-    Coverage,
-    Derived,
-    Feature,
-    Indicator,
-    Reduction,
-    Rule,
-    Window,
-    Words,
-)
+from fpml.catalogue.types import EVER, Coverage, Derived, Feature, Indicator, Reduction, Window, Words
 from fpml.errors import Fault, did_you_mean
 
 IN_LINES, AGAINST = "__in_lines", "__against__"

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from fpml.catalogue.types import Condition, Conditions, Feature, Mark, Name, Policy, Severity, Window, WindowText, Words
+from fpml.catalogue.conditions import Condition, Conditions, Severity
+from fpml.catalogue.types import Feature, Mark, Name, Policy, Window, WindowText, Words
 from fpml.errors import Fault, did_you_mean
 
 Level = Literal["high", "middle", "low"]

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
+from fpml.catalogue.conditions import Check, Rule
+from fpml.catalogue.county import County
 from fpml.catalogue.deliveries import Department, layout_faults
 from fpml.catalogue.expand import AGAINST, IN_LINES, conditions, coverage, expand
 from fpml.catalogue.files import parse
@@ -13,7 +15,7 @@ from fpml.catalogue.listing import Listing, with_words
 from fpml.catalogue.model import Catalogue, Wording
 from fpml.catalogue.reviewing import Proposal, Reviewing, proposal_faults
 from fpml.catalogue.thresholds import table_faults
-from fpml.catalogue.types import Check, County, Derived, Indicator, Language, Name, Rule, Words
+from fpml.catalogue.types import Derived, Indicator, Language, Name, Words
 from fpml.catalogue.visiting import Visiting, WorkingDays, with_defaults
 from fpml.catalogue.watching import OwnWatching, Watching
 from fpml.errors import Fault, PolicyError, did_you_mean

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from fpml.catalogue.conditions import Check, Rule
+from fpml.catalogue.county import County
 from fpml.catalogue.deliveries import Department
 from fpml.catalogue.listing import Listing
 from fpml.catalogue.reviewing import Reviewing
 from fpml.catalogue.types import (
     EVER,
-    Check,
-    County,
     Coverage,
     Derived,
     Direction,
@@ -21,7 +21,6 @@ from fpml.catalogue.types import (
     Language,
     Policy,
     Reduction,
-    Rule,
     Window,
 )
 from fpml.catalogue.visiting import Visiting, WorkingDays

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fpml.catalogue.types import Condition, Group, Name, Policy, Rule, Words
+from fpml.catalogue.conditions import Condition, Rule
+from fpml.catalogue.county import Group
+from fpml.catalogue.types import Name, Policy, Words
 from fpml.errors import Fault, did_you_mean
 
 Allocation = Literal["county", "township", "village"]

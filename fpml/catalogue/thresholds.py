@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from fpml.catalogue.types import OTHERS, Condition, County, Table
+from fpml.catalogue.conditions import OTHERS, Condition, Table
+from fpml.catalogue.county import County
 from fpml.errors import Fault, did_you_mean
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fpml.catalogue import Catalogue, Condition, Every, Rule, load
-from fpml.catalogue.types import Table
+from fpml.catalogue.conditions import Table
 from fpml.dates import AsOf
 from fpml.households import in_force
 from fpml.rules import evidence, hits

@@ -31,7 +31,7 @@ def all_reasons(trained: County) -> list[tuple[str, lists.Reason]]:
     households = trained.warning_list(AS_OF).rows["household"].tolist()
     rows = [table["household_id"].to_pylist().index(h) for h in households]
     stand = lists.standing(table, models, trained.catalogue)
-    known = trained._known(households, AS_OF)
+    known = trained.past.known(households, AS_OF)
     teller = lists.Teller(table, trained.catalogue, "zh", known, Yardstick(table, trained.catalogue))
     told = lists.all_told(rows, models, stand, teller)
     return [(h, r) for h, row in zip(households, rows, strict=True) for r in (*told[row].raising, *told[row].lowering)]

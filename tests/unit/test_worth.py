@@ -38,7 +38,7 @@ def test_what_a_department_told_is_left_out_and_nothing_else(trained: County) ->
 
 
 def test_the_last_months_are_learnt_from_at_the_same_share(trained: County) -> None:
-    learning = trained._lessons(AS_OF)["new_poverty"]
+    learning = trained.lessons.rows(AS_OF)["new_poverty"]
     since = AS_OF.month - 12
     fewer = recent(learning, since)
     months = as_of_months(fewer.sample.rows)
