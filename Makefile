@@ -21,13 +21,15 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("fpml needs Python 3.11 or newer; this is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@echo "Setting up $(VENV) (a few minutes the first time) ..."
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,notebooks]'
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev,notebooks]'
 	@touch $@
 
 demo: setup
 	@$(BIN)/python examples/demo/run.py
 
-test: check pytest
+# Both at once: types and advisories are looked through while tests run.
+test: setup
+	@$(MAKE) --no-print-directory -j 2 check pytest
 
 check: setup
 	$(BIN)/ruff check .

@@ -108,7 +108,7 @@ class Judged:
         sample = lessons.sample
         rows = sample.learnt(HORIZON, ground.end)
         months = as_of_months(sample.rows)[rows]
-        rows = rows[sample.at_risk[rows] & (months >= run[0].month) & (months <= run[-1].month)]
+        rows = rows[sample.judged[rows] & (months >= run[0].month) & (months <= run[-1].month)]
         label, at = sample.label[HORIZON][rows], lessons.at[rows]
         x = matrix(lessons.histories, definition.features(ground.catalogue), ground.catalogue, rows=at)
         place = features.natural(lessons.histories, "village__last__ever", ground.catalogue)[at]
@@ -132,7 +132,7 @@ class Forest:
 
     def probability(self, x: np.ndarray[Any, Any], horizon: int) -> Floats:
         """Calibrated."""
-        rows = self.shown.judged(horizon)
+        rows = self.shown.calibrated_at(horizon)
         told = fit_calibration(self.raw[rows], self.shown.label[rows], self.shown.weight[rows])
         return told(self.predict(x, horizon))
 
@@ -144,7 +144,7 @@ def forest(definition: ModelDefinition, shown: Shown, *, seed: int, **also: Any)
                   "deterministic": True, "force_col_wise": True, "verbosity": -1, **also}  # fmt: skip
     grown, losses = [], []
     for k in range(definition.folds):
-        learn, held = shown.fold[0] != k, (shown.fold[0] == k) & shown.at_risk
+        learn, held = shown.fold[0] != k, (shown.fold[0] == k) & shown.judged
         train = lgb.Dataset(shown.x[learn], shown.label[learn])
         valid = lgb.Dataset(shown.x[held], shown.label[held], reference=train, weight=shown.weight[held],
                             init_score=np.full(int(held.sum()), math.log(shown.kept)))  # fmt: skip
@@ -251,8 +251,32 @@ def _monthly(definition: ModelDefinition, lessons: LearningRows, ground: Ground,
     at = np.concatenate([sample.dealt(h, origin) for h in definition.learn_horizons])
     before = np.array([0 if h == 1 else sample.label[h - 1][r] for h, r in zip(shown.horizon, at, strict=True)])
     keep = before == 0
-    return Shown(shown.x[keep], shown.label[keep], shown.horizon[keep], shown.at_risk[keep], shown.weight[keep],
-                 shown.fold[:, keep], shown.households, shown.kept)  # fmt: skip
+    return replace(shown, x=shown.x[keep], label=shown.label[keep], horizon=shown.horizon[keep],
+                   at_risk=shown.at_risk[keep], judged=shown.judged[keep], weight=shown.weight[keep],
+                   fold=shown.fold[:, keep])  # fmt: skip
+
+
+def learnt_from(ground: Ground, definition: ModelDefinition, lessons: LearningRows) -> Variant:
+    """Trees of a definition, learnt from its lessons at each origin."""
+
+    def learnt(origin: AsOf, j: Judged, seed: int) -> Floats:
+        shown = Shown.of(definition, lessons, ground.catalogue, origin=origin)
+        return forest(definition, shown, seed=seed).probability(j.x, HORIZON)
+
+    return learnt
+
+
+def cleared(ground: Ground, outcome: str = "renewed") -> list[dict[str, Any]]:
+    """Renewed spells: learnt from the cleared alone, from a part of all at risk besides, or from all alike."""
+    own = ground.county.definition(outcome).model_copy(update={"learn_rows": "at_risk"})
+    parts = own.model_copy(update={"learn_rows": "any_risk"})
+    every = ground.county.definition("new_poverty").model_copy(update={"outcome": EITHER})
+    lessons, judged = _stage(ground, own)
+    return compared(ground, {
+        "a part of all at risk besides": learnt_from(ground, parts, ground.lessons(parts)),
+        "the cleared alone": learnt_from(ground, own, lessons),
+        "one model for all, calibrated by all": learnt_from(ground, every, ground.lessons(every)),
+    }, judged)  # fmt: skip
 
 
 def together(ground: Ground) -> list[dict[str, Any]]:
@@ -264,14 +288,8 @@ def together(ground: Ground) -> list[dict[str, Any]]:
         own = ground.county.definition(name)
         lessons, judged = _stage(ground, own)
 
-        def of(definition: ModelDefinition, lessons: LearningRows) -> Variant:
-            def learnt(origin: AsOf, j: Judged, seed: int) -> Floats:
-                shown = Shown.of(definition, lessons, ground.catalogue, origin=origin)
-                return forest(definition, shown, seed=seed).probability(j.x, HORIZON)
-
-            return learnt
-
-        variants = {f"{name}: a model of its own": of(own, lessons), f"{name}: one for both": of(both, shared)}
+        variants = {f"{name}: a model of its own": learnt_from(ground, own, lessons),
+                    f"{name}: one for both": learnt_from(ground, both, shared)}  # fmt: skip
         out += compared(ground, variants, judged)
     return out
 
@@ -350,7 +368,7 @@ def calibrations(ground: Ground, outcome: str = "new_poverty") -> list[dict[str,
                 shown = Shown.of(definition, lessons, ground.catalogue, origin=origin)
                 grown[origin, seed] = forest(definition, shown, seed=seed)
             f = grown[origin, seed]
-            rows = f.shown.judged(HORIZON)
+            rows = f.shown.judged_at(HORIZON)
             return curve(f.raw[rows], f.shown.label[rows], f.shown.weight[rows], f.predict(j.x, HORIZON))
 
         return learnt
@@ -414,7 +432,7 @@ CURVES: dict[str, Curve] = {
     "Venn-Abers": _venn_abers,
     "none": lambda raw, label, weight, at: expit(at),
 }
-EXPERIMENTS = {f.__name__: f for f in (hazard, together, monotone, negatives, calibrations)}
+EXPERIMENTS = {f.__name__: f for f in (hazard, together, cleared, monotone, negatives, calibrations)}
 
 
 def grown(root: Path, size: str) -> None:

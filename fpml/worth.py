@@ -79,6 +79,7 @@ def recent(learning: LearningRows, since: int) -> LearningRows:
         rows=sample.rows.take(pa.array(rows)),
         label={h: of[rows] for h, of in sample.label.items()},
         at_risk=sample.at_risk[rows],
+        judged=sample.judged[rows],
         chance=sample.chance[rows],
     )
     return LearningRows(fewer, learning.histories, learning.at[rows])

@@ -157,7 +157,7 @@ class Learners:
 def _rows(learning: LearningRows, origin: AsOf, horizon: int, *, dealt: bool = False) -> Ints:
     sample = learning.sample
     rows = (sample.dealt if dealt else sample.learnt)(horizon, origin)
-    return rows[learning.sample.at_risk[rows]]
+    return rows[learning.sample.judged[rows]]
 
 
 def taught(

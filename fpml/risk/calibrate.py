@@ -8,6 +8,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 Floats = npt.NDArray[np.float64]
+# Fewer events tell a level, and no slope.
+LEAST_EVENTS = 20
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Calibration:
 
 
 def fit_calibration(raw: Floats, label: npt.NDArray[np.int8], weight: Floats | None = None) -> Calibration:
-    """The calibration of out-of-fold log-odds; too few events (under 20) leave the slope at 1.
+    """The calibration of out-of-fold log-odds; too few events (under `LEAST_EVENTS`) leave the slope at 1.
 
     `weight`: how many household-months each stands for, where negatives are a sample (None: one each).
     """
@@ -40,7 +42,7 @@ def fit_calibration(raw: Floats, label: npt.NDArray[np.int8], weight: Floats | N
     def loss(v: Floats) -> tuple[float, Floats]:
         z = v[0] + np.exp(v[1]) * raw
         error = (expit(z) - target) * share
-        slope = np.exp(v[1]) * (error * raw).sum() if events >= 20 else 0.0
+        slope = np.exp(v[1]) * (error * raw).sum() if events >= LEAST_EVENTS else 0.0
         return float(((np.logaddexp(0, z) - target * z) * share).sum()), np.array([error.sum(), slope])
 
     found = minimize(loss, np.zeros(2), jac=True, method="BFGS")

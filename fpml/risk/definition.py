@@ -39,8 +39,10 @@ class ModelDefinition(Policy):
     """One model: an outcome, the horizons it learns from (stacked, months), and its trees.
 
     `learn_rows: known` learns from every household whose state was known, those already below the line included, with
-    that state as a feature; scores and calibration are only ever of those at risk. `negatives`: of so many
-    household-months without a fall it learns, chosen by chance (see `fpml.risk.learning`); of all where it is left out.
+    that state as a feature; `any_risk` from those at risk of its outcome and from a part of those at risk of any other
+    that ends in the same fall, for an outcome of which few are at risk. Scores are only ever of those at risk, and so
+    is calibration where enough of them fell. `negatives`: of so many household-months without a fall it learns, chosen
+    by chance (see `fpml.risk.learning`); of all where it is left out.
     `audited`: a fall that the register tells of is weighted by one over the chance that such falls are seen, as audits
     tell (see `fpml.risk.seen`); where none has told, all are alike.
     `repeats`: how often households are dealt into folds, each time anew; scores are the mean of all folds' trees.
@@ -48,7 +50,7 @@ class ModelDefinition(Policy):
 
     outcome: str
     learn_horizons: tuple[Annotated[int, Field(ge=1, le=60)], ...] = Field(min_length=1)
-    learn_rows: Literal["known", "at_risk"] = "at_risk"
+    learn_rows: Literal["known", "at_risk", "any_risk"] = "at_risk"
     audited: bool = False
     leave_out: tuple[str, ...] = ()
     negatives: int | None = Field(default=None, ge=1000)

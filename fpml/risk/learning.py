@@ -26,6 +26,9 @@ from fpml.risk.seen import Seen
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 FAR = np.iinfo(np.int64).max
+# With `any_risk`, the share of household-months at risk of other outcomes that is learnt from: one month says nearly
+# what the next does, and all of them would take as long as the other models together.
+OTHERS = 0.25
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,15 @@ class Sample:
 
     `label`: what came of each at each horizon that is learnt, -1 where that is not known; `chance`: the number in
     [0, 1) by which a negative is kept or left; `negatives`: of how many negatives there were, by the month in which
-    their first label had matured.
+    their first label had matured; `judged`: by which rows it is told how well it was learnt, those at risk, and with
+    `any_risk` all.
     """
 
     outcome: OutcomeDefinition
     rows: pa.Table
     label: dict[int, Labels]
     at_risk: Bools
+    judged: Bools
     chance: Floats
     negatives: dict[int, int]
     wanted: int | None
@@ -108,7 +113,11 @@ def sampled(
     histories = histories.set_column(histories.column_names.index("household_id"), "household_id", coded)
     months, last = as_of_months(histories), max(origins).month
     risks = risk_set(outcome, histories, catalogue)
-    eligible = risks.at_risk if definition.learn_rows == "at_risk" else risks.state_known
+    chance = chances(histories, seed=definition.seed)
+    eligible = risks.state_known if definition.learn_rows == "known" else risks.at_risk
+    if definition.learn_rows == "any_risk":
+        part = chances(histories, seed=definition.seed + 1) < OTHERS
+        eligible = eligible | (part & _others(outcome, histories, catalogue))
     label = {h: labels(outcome, histories, catalogue, h) for h in sorted(definition.learn_horizons)}
     first = np.full(months.size, FAR)  # the month from which a row has a label that is no fall
     fell = np.zeros(months.size, bool)
@@ -118,7 +127,6 @@ def sampled(
     first[~eligible] = FAR
     due, number = np.unique(first[first <= last], return_counts=True)
     negatives = {int(month): int(n) for month, n in zip(due, number, strict=True)}
-    chance = chances(histories, seed=definition.seed)
     rows = np.flatnonzero(eligible & (fell | (chance < _limit(first, negatives, definition, origins))))
     chosen = histories.select(KEY).take(pa.array(rows))
     return Sample(
@@ -126,10 +134,20 @@ def sampled(
         chosen.set_column(0, "household_id", chosen["household_id"].cast(pa.string())),
         {h: of[rows] for h, of in label.items()},
         risks.at_risk[rows],
+        (eligible if definition.learn_rows == "any_risk" else risks.at_risk)[rows],
         chance[rows],
         negatives,
         definition.negatives,
     )
+
+
+def _others(outcome: OutcomeDefinition, histories: pa.Table, catalogue: Catalogue) -> Bools:
+    """Who is at risk of another outcome that ends in the same fall."""
+    others = [o for o in catalogue.county.outcomes.values() if o != outcome and o.fall == outcome.fall]
+    found = np.zeros(histories.num_rows, bool)
+    for other in others:
+        found |= risk_set(other, histories, catalogue).at_risk
+    return found
 
 
 def _limit(

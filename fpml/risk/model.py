@@ -20,7 +20,7 @@ from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.errors import InputError, NotYetError
 from fpml.features import Run, matrix, one_by_one
-from fpml.risk.calibrate import Calibration, fit_calibration
+from fpml.risk.calibrate import LEAST_EVENTS, Calibration, fit_calibration
 from fpml.risk.definition import ModelDefinition
 from fpml.risk.learning import LearningRows, households_hashed
 from fpml.risk.linear import Linear
@@ -41,9 +41,10 @@ LEAST_POSITIVE = 50
 @dataclass(frozen=True)
 class Learnt:
     """What a model was fitted on: counts only. `rows` and `positive_labels` count each household-month and horizon (of
-    the negatives those that were kept); the positive labels are those of households at risk, so one fall may stand
-    behind several. `seen`: where falls are weighted, the entries in the register for each fall where a list had the
-    household, and where none had; `effective`: the effective number of positive labels (Kish)."""
+    the negatives those that were kept); the positive labels are those by which skill is judged, of households at risk
+    (with `any_risk`: of any outcome), so one fall may stand behind several. `seen`: where falls are weighted, the
+    entries in the register for each fall where a list had the household, and where none had; `effective`: the effective
+    number of positive labels (Kish)."""
 
     origin: str
     rows: int
@@ -203,7 +204,7 @@ def learn(
 ) -> RiskModel:
     """The model of the rows that are shown: see `fit`. Other trees can so be tried on the same rows."""
     horizons = catalogue.county.outcomes[definition.outcome].horizons
-    events = {h: int(shown.label[shown.judged(h)].sum()) for h in definition.learn_horizons}
+    events = {h: int(shown.label[shown.judged_at(h)].sum()) for h in definition.learn_horizons}
     if sum(events.values()) < LEAST_POSITIVE or not events[catalogue.county.ranking(definition.outcome)]:
         raise NotYetError(
             f"model {definition.outcome}",
@@ -228,7 +229,7 @@ def learn(
             out_of_fold[rows] += share * beside.raw(shown.x[rows, :-1]) / definition.repeats
     calibrations = {
         h: fit_calibration(out_of_fold[rows], shown.label[rows], shown.weight[rows])
-        for h, rows in ((h, shown.judged(h)) for h in scored)
+        for h, rows in ((h, shown.calibrated_at(h)) for h in scored)
     }
     return RiskModel(
         outcome=definition.outcome,
@@ -255,14 +256,15 @@ def learn(
 class Shown:
     """What trees are fitted on: the matrix (horizon last), one row for each household-month and horizon.
 
-    `weight`: how many household-months at risk a row stands for where skill is judged; `fold`: which fold it is in, one
-    row a repeat; `seen`: see `Learnt`.
+    `judged`: by which rows skill is judged (see `Sample`); `weight`: how many household-months such a row stands for;
+    `fold`: which fold it is in, one row a repeat; `seen`: see `Learnt`.
     """
 
     x: Matrix
     label: npt.NDArray[np.int8]
     horizon: npt.NDArray[np.int64]
     at_risk: npt.NDArray[np.bool_]
+    judged: npt.NDArray[np.bool_]
     weight: Floats
     fold: npt.NDArray[np.int64]
     households: int
@@ -271,8 +273,8 @@ class Shown:
 
     @property
     def effective(self) -> float:
-        """Kish's effective number of falls at risk."""
-        weight = self.weight[self.at_risk & (self.label == 1)]
+        """Kish's effective number of falls that are judged."""
+        weight = self.weight[self.judged & (self.label == 1)]
         return float(weight.sum() ** 2 / (weight**2).sum()) if weight.size else 0.0
 
     @classmethod
@@ -305,16 +307,22 @@ class Shown:
             weight[falls] = 1 / seen.chance(sample.rows.take(pa.array(rows[falls])), h) if seen else 1.0
         households = int(np.unique(number[0]).size)
         told = (seen.listed, seen.unlisted) if seen else None
-        return cls(x, label, horizon, sample.at_risk[rows], weight, number % definition.folds, households, kept, told)
+        at_risk, judged = sample.at_risk[rows], sample.judged[rows]
+        return cls(x, label, horizon, at_risk, judged, weight, number % definition.folds, households, kept, told)
 
-    def judged(self, horizon: int) -> npt.NDArray[np.int64]:
-        """The rows of a horizon that are of households at risk."""
-        return np.flatnonzero(self.at_risk & (self.horizon == horizon))
+    def judged_at(self, horizon: int) -> npt.NDArray[np.int64]:
+        """The rows of a horizon by which skill is judged."""
+        return np.flatnonzero(self.judged & (self.horizon == horizon))
+
+    def calibrated_at(self, horizon: int) -> npt.NDArray[np.int64]:
+        """The rows of a horizon that calibrate it: of households at risk, where enough of them fell to tell a slope."""
+        own = np.flatnonzero(self.judged & self.at_risk & (self.horizon == horizon))
+        return own if self.label[own].sum() >= LEAST_EVENTS else self.judged_at(horizon)
 
 
 @dataclass(frozen=True)
 class Grown:
-    """One fold's trees, and how well those at risk that it was not shown are told after each round.
+    """One fold's trees, and how well those judged that it was not shown are told after each round.
 
     `losses`: the log loss summed over these rows, each for all that it stands for.
     """
@@ -370,7 +378,7 @@ def _grow(definition: ModelDefinition, shown: Shown, deal: tuple[int, int]) -> G
         "force_col_wise": True,
         "verbosity": -1,
     }
-    learn, held = fold != k, (fold == k) & shown.at_risk
+    learn, held = fold != k, (fold == k) & shown.judged
     # Negatives are learnt from as they are: what they stand for is in the offset.
     falls = np.where(shown.label == 1, shown.weight, 1.0)[learn] if shown.seen else None
     train = lgb.Dataset(shown.x[learn], shown.label[learn], weight=falls, free_raw_data=True)

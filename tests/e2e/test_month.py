@@ -38,6 +38,8 @@ from fpml.stages import StageDone, Stages
 from fpml.watch import Watch
 
 MONTH, KILLS = "2023-12", 3  # benchmarks/month.py kills it a hundred times
+# Lists of so many visits: words and workbooks of more take most of a run's time.
+VISITS = 90
 LISTS = "data/lists"
 
 
@@ -53,6 +55,14 @@ def told_late(county: fpml.County, name: str, day: str, households: slice, cost:
     return path
 
 
+def with_visits(root: Path, before: int, after: int) -> None:
+    """Changes how many visits the county can make."""
+    policy = root / "policy" / "county.yaml"
+    text = policy.read_text(encoding="utf-8")
+    assert f"visits: {before}\n" in text
+    policy.write_text(text.replace(f"visits: {before}\n", f"visits: {after}\n"), encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def waiting(trained: fpml.County, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A county with November published and a delivery waiting; December is to be run. Not to be changed."""
@@ -60,6 +70,7 @@ def waiting(trained: fpml.County, tmp_path_factory: pytest.TempPathFactory) -> P
     leave = shutil.ignore_patterns("*.parquet.csv", "lookback-*", "mlflow*", "lists", "reports")
     shutil.copytree(trained.workspace.root, root, ignore=leave)
     shutil.copy(trained.workspace.root / "mlflow.yaml", root)
+    with_visits(root, 300, VISITS)
     county = fpml.open(root)
     shutil.rmtree(county.workspace.deliveries)
     told_late(county, "late.csv", "2023-12-28", slice(0, 300, 3))
@@ -268,11 +279,9 @@ def test_a_reader_that_looks_all_the_time_never_finds_half_a_month(copy: Path) -
 
     reader = threading.Thread(target=look)
     reader.start()
-    policy = copy / "policy" / "county.yaml"
-    for visits in (300, 290):
-        text = policy.read_text(encoding="utf-8")
-        policy.write_text(text.replace(f"visits: {visits + 10}", f"visits: {visits}"), encoding="utf-8")
-        assert status(copy, MONTH) == 0
+    assert status(copy, MONTH) == 0
+    with_visits(copy, VISITS, VISITS - 10)
+    assert status(copy, MONTH) == 0
     stop.set()
     reader.join()
     assert seen == []
@@ -379,6 +388,7 @@ def walked(trained: fpml.County, tmp_path_factory: pytest.TempPathFactory) -> fp
     source = trained.workspace
     for folder in ("policy", "models"):
         shutil.copytree(source.root / folder, root / folder, dirs_exist_ok=True)
+    with_visits(root, 300, VISITS)
     county = fpml.open(root)
     files = sorted(source.deliveries.glob("*.parquet"))
     county.intake(files[:32])  # known to 2023-08
@@ -445,8 +455,8 @@ def test_visits_drawn_by_lot_say_with_what_chance_and_are_drawn_again_in_a_repla
     assert fpml.run_month(county, "2023-12").changed == ("policy",)
     rows = rows_of(county, "2023-12")
     drawn = [r["drawn"] for r in rows if "drawn" in r]
-    assert (len(drawn), set(drawn)) == (30, {0.25})
-    assert [r["listed_by"] for r in rows if "drawn" in r] == ["模型拿不准，抽签走访"] * 30
+    assert (len(drawn), set(drawn)) == (VISITS // 10, {0.25})
+    assert [r["listed_by"] for r in rows if "drawn" in r] == ["模型拿不准，抽签走访"] * (VISITS // 10)
     assert by_rules(county) == before, "rule hits are never displaced"
     assert replay(county, "2023-12").equal
     again = policy.read_text(encoding="utf-8").replace("seed: 1", "seed: 2")
@@ -512,8 +522,7 @@ def test_rows_signed_with_another_key_are_a_new_edition_and_no_replay(mine: fpml
 
 def test_policy_and_models_of_now_do_not_enter_a_replay(mine: fpml.County) -> None:
     space = mine.workspace
-    policy = space.root / "policy" / "county.yaml"
-    policy.write_text(policy.read_text(encoding="utf-8").replace("visits: 300", "visits: 5"), encoding="utf-8")
+    with_visits(space.root, VISITS, 5)
     for folder in [*space.artefacts.glob("*/[0-9]*")]:
         model = RiskModel.load(folder)
         flatter = {h: dataclasses.replace(c, slope=c.slope * 0.8) for h, c in model.calibrations.items()}
@@ -562,8 +571,7 @@ def test_what_cannot_be_made_again_says_why(mine: fpml.County) -> None:
 
 def test_what_another_run_takes_in_meanwhile_does_not_enter(mine: fpml.County, monkeypatch: pytest.MonkeyPatch) -> None:
     """A delivery that comes between histories and reasons is of the next edition."""
-    text = mine.workspace.root / "policy" / "county.yaml"
-    text.write_text(text.read_text(encoding="utf-8").replace("visits: 300", "visits: 299"), encoding="utf-8")
+    with_visits(mine.workspace.root, VISITS, VISITS - 1)
     county = fpml.open(mine.workspace.root)
     other = told_late(county, "meanwhile.csv", "2023-12-29", slice(100, 200))
     other.rename(county.workspace.root / "meanwhile.csv")
