@@ -601,11 +601,11 @@ def test_status_tells_what_came_what_was_published_and_by_what(
     told = json.loads(capsys.readouterr().out)
     assert len(told["published"]) == 6
     newest = told["published"][-1]
-    assert set(newest["models"]) == {"new_poverty", "relapse"}
+    assert set(newest["models"]) == {"new_poverty", "relapse", "renewed"}
     assert (newest["policy"], newest["edition"]) == (walked.catalogue.fingerprint, 1)
     assert told["deliveries"]["taken_in"] == 32 + 4 + 3 + 1
     assert {m["model"]: (m["months_old"], m["usable"]) for m in told["models"]} == {
-        "new_poverty": (6, True), "relapse": (6, True),
+        "new_poverty": (6, True), "relapse": (6, True), "renewed": (6, True),
     }  # fmt: skip
     assert main(["status", *here]) == 0
     assert "2023-11" in capsys.readouterr().out

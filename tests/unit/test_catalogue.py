@@ -4,10 +4,12 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from fpml.catalogue import Catalogue, DeliveryName, Window, layouts, load, plain_header
 from fpml.errors import InputError, PolicyError
+from fpml.outcomes import risk_set
 from fpml.workspace import DEFAULT_POLICY
 
 Edit = tuple[str, str, str]
@@ -429,6 +431,26 @@ def test_households_in_monitoring_are_apart(catalogue: Catalogue) -> None:
     assert not groups["never_registered"].all
     for outcome in catalogue.county.outcomes.values():
         assert any(c.feature == "monitored__holding__ever" and c.below == 1 for c in outcome.at_risk)
+
+
+def test_whoever_is_not_in_monitoring_is_at_risk_of_one_outcome(catalogue: Catalogue) -> None:
+    """New poverty of the never registered, relapse of the formerly poor, a renewed spell of the cleared."""
+    cases = [(poor, spells, now) for poor in (0, 1) for spells in (0, 1, 3) for now in (0, 1) if now <= spells]
+    poor, spells, now = zip(*cases, strict=True)
+    table = pa.table(
+        {
+            "household_id": [str(i) for i in range(len(cases))],
+            "as_of": pa.array([date(2023, 6, 30)] * len(cases), pa.date32()),
+            "formerly_poor__last__ever": poor,
+            "monitored__count__ever": spells,
+            "monitored__holding__ever": now,
+        }
+    )
+    at_risk = {n: risk_set(o, table, catalogue).at_risk for n, o in catalogue.county.outcomes.items()}
+    told = [[n for n, held in at_risk.items() if held[i]] for i in range(len(cases))]
+    assert told == [
+        [] if now else ["renewed"] if spells else ["relapse" if poor else "new_poverty"] for poor, spells, now in cases
+    ]
 
 
 def test_every_rule_says_whence_it_comes(catalogue: Catalogue) -> None:

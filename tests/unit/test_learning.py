@@ -15,8 +15,9 @@ from fpml.features import as_of_months, matrix
 from fpml.measure.baselines import logistic_regression, plain_lightgbm
 from fpml.outcomes import Bools, labels, matured, risk_set
 from fpml.risk import ModelDefinition, RiskModel, Sample, contributions, fit, sampled, with_features
+from fpml.risk.calibrate import LEAST_EVENTS
 from fpml.risk.definition import Trees
-from fpml.risk.learning import chances
+from fpml.risk.learning import OTHERS, chances
 from fpml.risk.model import Shown
 
 FIRST, THEN = AsOf.parse("2023-01"), AsOf.parse("2023-02")
@@ -123,6 +124,39 @@ def test_a_sample_is_every_fall_known_and_of_the_rest_what_chance_says(trained: 
         assert keys(sample, sample.learnt(h, origin)) == set(
             zip(names[expected].tolist(), months[expected].tolist(), strict=True)
         )
+
+
+def test_few_at_risk_learn_from_a_part_of_those_at_risk_of_other_outcomes_too(trained: County) -> None:
+    asked = trained.definition("renewed").model_copy(update={"negatives": None})
+    whole, origin = trained.histories(*trained.as_ofs()), ORIGINS[-1]
+    alone = sampled(asked.model_copy(update={"learn_rows": "at_risk"}), whole, trained.catalogue, origins=[origin])
+    sample = sampled(asked, whole, trained.catalogue, origins=[origin])
+    own, every = np.flatnonzero(sample.at_risk), np.arange(sample.rows.num_rows)
+    assert keys(sample, own) == keys(alone, np.arange(alone.rows.num_rows)), "every cleared household's months"
+    assert sample.judged.all()
+    outcomes = trained.catalogue.county.outcomes
+    others = [sampled(trained.definition(n).model_copy(update={"negatives": None}), whole, trained.catalogue,
+                      origins=[origin]) for n in outcomes if n != "renewed"]  # fmt: skip
+    there = set().union(*(keys(o, np.arange(o.rows.num_rows)) for o in others))
+    taken = keys(sample, every) - keys(sample, own)
+    assert taken < there
+    assert len(taken) / len(there) == pytest.approx(OTHERS, rel=0.05)
+    falls = sum(int(sample.label[6][rows].sum()) for rows in [sample.learnt(6, origin)])
+    own_falls = sum(int(alone.label[6][rows].sum()) for rows in [alone.learnt(6, origin)])
+    assert falls > 5 * own_falls
+
+
+def test_few_falls_at_risk_are_calibrated_by_all_that_are_judged(trained: County) -> None:
+    asked, origin = trained.definition("renewed"), ORIGINS[-1]
+    shown = Shown.of(asked, trained.lessons.rows(origin)["renewed"], trained.catalogue, origin=origin)
+    for h in asked.learn_horizons:
+        own = np.flatnonzero(shown.at_risk & (shown.horizon == h))
+        rows = shown.calibrated_at(h)
+        enough = shown.label[own].sum() >= LEAST_EVENTS
+        assert rows.tolist() == (own if enough else np.flatnonzero(shown.horizon == h)).tolist()
+    more = replace(shown, label=np.where(shown.at_risk, 1, shown.label).astype(np.int8))
+    assert more.at_risk[more.calibrated_at(6)].all()
+    assert len(more.calibrated_at(6)) >= LEAST_EVENTS
 
 
 def test_one_sample_serves_every_origin_and_knows_nothing_later(trained: County) -> None:
