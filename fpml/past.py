@@ -150,8 +150,7 @@ class Past:
         """The ledger as whoever works on its shards reads it: in its copy, where the engine has one."""
         if not self.engine.ledger_copy:
             return self.ledger
-        self.progress("the ledger's copy")
-        return lent(self.ledger, self.engine.ledger_copy)
+        return lent(self.ledger, self.engine.ledger_copy, self.progress)
 
     def linked(self) -> Linked:
         """What shards must know of each other, kept on disk until the ledger changes.

@@ -21,9 +21,11 @@ import pyarrow.parquet as pq
 from fpml.errors import InputError, LedgerError, UsageError
 from fpml.ledger.reading import Reading
 from fpml.ledger.table import Ledger
+from fpml.progress import Progress, silent
 
 # So many files are sent at a time, each in pieces of so many bytes.
 AT_ONCE, PIECE = 8, 2**23
+SENDING = "the ledger's copy"
 # What may be said of an address: no keys, and nothing of what follows its folder.
 _ADDRESS = re.compile(r"([a-z][a-z0-9]*://[^@?#]+)(\?[^@#]*)?")
 
@@ -57,7 +59,7 @@ class Copied(Reading):
         return LedgerError("ledger", problem, "See to the store and who may read it there, and run again.")
 
 
-def lent(ledger: Ledger, address: str) -> Reading:
+def lent(ledger: Ledger, address: str, progress: Progress = silent) -> Reading:
     """The ledger at its version as its copy holds it; what the copy lacks is sent there first.
 
     Raises NotYetError of an empty ledger, UsageError where an address is none or holds keys, InputError where the store
@@ -66,7 +68,8 @@ def lent(ledger: Ledger, address: str) -> Reading:
     """
     files = ledger.live_files()
     store, root = _store(address)
-    sizes = zip(files["path"].to_pylist(), files["size_bytes"].to_pylist(), strict=True)
+    sizes = dict(zip(files["path"].to_pylist(), files["size_bytes"].to_pylist(), strict=True))
+    progress(SENDING)
     with _asked(address):
         found = store.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
     there = {f.path: f.size for f in found}
@@ -79,8 +82,12 @@ def lent(ledger: Ledger, address: str) -> Reading:
             with store.open_output_stream(to) as target:
                 shutil.copyfileobj(source, target, PIECE)
 
+    lacking = [path for path, size in sizes.items() if there.get(f"{root}/{path}") != size]
+    sent, whole = 0, sum(sizes[path] for path in lacking)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(send, [path for path, size in sizes if there.get(f"{root}/{path}") != size]))
+        for path, _ in zip(lacking, pool.map(send, lacking), strict=True):
+            sent += sizes[path]
+            progress(SENDING, sent / whole)
     return Copied(address, ledger.shards, ledger.version, files)
 
 

@@ -42,7 +42,11 @@ def test_a_ledger_is_read_from_its_copy_where_its_folder_is_not(demo: fpml.Count
 
 def test_only_what_is_not_there_whole_is_sent(demo: fpml.County, tmp_path: Path) -> None:
     address = (tmp_path / "copy").as_uri()
-    lent(demo.ledger, address)
+    shown: list[float | None] = []
+    lent(demo.ledger, address, lambda _, share=None: shown.append(share))
+    assert shown[0] is None
+    assert shown[1:] == sorted(shown[1:], key=float)  # type: ignore[arg-type]
+    assert (len(shown), shown[-1]) == (1 + len(demo.ledger.paths), 1)
     whole = objects(address)
     assert sorted(whole) == sorted(f"/{p}" for p in demo.ledger.paths)
     first, second, *rest = sorted(p for p in (tmp_path / "copy").rglob("*.parquet"))
