@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check pytest panel bench lock bundle clean
+.PHONY: help setup demo test check lint types pytest panel bench lock bundle clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,13 +27,17 @@ $(READY): pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/python examples/demo/run.py
 
-# Both at once: types and advisories are looked through while tests run.
-test: setup
-	@$(MAKE) --no-print-directory -j 2 check pytest
+# What takes a second stops at once; types and advisories are looked through while tests run.
+test: lint
+	@$(MAKE) --no-print-directory -j 2 types pytest || { echo "make test: failed; *** above names what did (types or pytest)"; exit 2; }
 
-check: setup
+check: lint types
+
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/audit.py

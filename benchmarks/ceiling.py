@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from measure import apart, machine, show, versions, write
+from scipy.stats import t as student
 
 import fpml
 from fpml import engine, measure
@@ -169,12 +170,17 @@ def to_ceiling(judged: Judged, draws: Draws) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def among(ratios: Sequence[tuple[float, float]], times: int = 2_000) -> dict[str, float]:
-    """Expected over observed of counties together, and its 95 % interval when whole counties are drawn anew."""
+def among(ratios: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """The 95 % interval of expected over observed of counties together, as they differ from each other.
+
+    Each county left out in turn (jackknife), on the logarithm, by Student's t; without bounds where there is but one.
+    """
     expected, observed = np.array(ratios).T
-    drawn = np.random.default_rng(0).integers(len(ratios), size=(times, len(ratios)))
-    low, high = np.quantile(expected[drawn].sum(1) / observed[drawn].sum(1), [0.025, 0.975])
-    return {"among": float(expected.sum() / observed.sum()), "among_low": float(low), "among_high": float(high)}
+    n, whole = len(ratios), np.log(expected.sum() / observed.sum())
+    without = np.log((expected.sum() - expected) / (observed.sum() - observed)) if n > 1 else np.zeros(0)
+    error = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum()) if n > 1 else np.inf
+    low, high = np.exp(whole + np.array([-1, 1]) * student.ppf(0.975, max(n - 1, 1)) * error)
+    return {"among_low": float(low), "among_high": float(high)}
 
 
 def figures(of: Mapping[int, Judged], villages: Ints, asked: Asked) -> dict[str, Any]:
@@ -218,7 +224,8 @@ def measured(asked: Asked, at: Path) -> dict[str, Any]:
             which = {"counties": counties, "number": len(of), "kind": kind, "outcome": outcome, "horizon": horizon}
             for name, rows in figures(of, villages, asked).items():
                 found[name] += [which | row for row in rows]
-    return {"simulated": True, "asked": asdict(asked), "frozen": asked.frozen, **found}
+    return {"simulated": True, "asked": asdict(asked), "frozen": asked.frozen, "policy": one.catalogue.fingerprint,
+            **found}  # fmt: skip
 
 
 def printed(found: Mapping[str, Any]) -> None:
@@ -231,7 +238,7 @@ def printed(found: Mapping[str, Any]) -> None:
            f"{w['over_plain']:+.3f} [{w['over_plain_low']:+.3f}, {w['over_plain_high']:+.3f}]")
           for w in found["ceiling"]])  # fmt: skip
     show(("counties", "falls or entries", "outcome", "months", "method", "events", "expected / observed",
-          "counties drawn", "by county", "verdict"),
+          "as counties differ", "by county", "verdict"),
          [(c["counties"], c["kind"], c["outcome"], c["horizon"], c["method"], c["events"],
            f"{c['ratio']:.2f} [{c['ratio_low']:.2f}, {c['ratio_high']:.2f}]",
            f"[{c['among_low']:.2f}, {c['among_high']:.2f}]",

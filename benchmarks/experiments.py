@@ -108,7 +108,7 @@ class Judged:
         sample = lessons.sample
         rows = sample.learnt(HORIZON, ground.end)
         months = as_of_months(sample.rows)[rows]
-        rows = rows[sample.judged[rows] & (months >= run[0].month) & (months <= run[-1].month)]
+        rows = rows[sample.at_risk[rows] & (months >= run[0].month) & (months <= run[-1].month)]
         label, at = sample.label[HORIZON][rows], lessons.at[rows]
         x = matrix(lessons.histories, definition.features(ground.catalogue), ground.catalogue, rows=at)
         place = features.natural(lessons.histories, "village__last__ever", ground.catalogue)[at]
@@ -253,7 +253,7 @@ def _monthly(definition: ModelDefinition, lessons: LearningRows, ground: Ground,
     keep = before == 0
     return replace(shown, x=shown.x[keep], label=shown.label[keep], horizon=shown.horizon[keep],
                    at_risk=shown.at_risk[keep], judged=shown.judged[keep], weight=shown.weight[keep],
-                   fold=shown.fold[:, keep])  # fmt: skip
+                   household=shown.household[keep], fold=shown.fold[:, keep])  # fmt: skip
 
 
 def learnt_from(ground: Ground, definition: ModelDefinition, lessons: LearningRows) -> Variant:
@@ -280,7 +280,7 @@ def cleared(ground: Ground, outcome: str = "renewed") -> list[dict[str, Any]]:
 
 
 def together(ground: Ground) -> list[dict[str, Any]]:
-    """Relapse and new poverty: a model each, or one in which being formerly poor is a feature like others."""
+    """Relapse and new poverty: a model each, or one for all who are not in monitoring (with the cleared)."""
     both = ground.county.definition("new_poverty").model_copy(update={"outcome": EITHER})
     shared = ground.lessons(both)
     out = []

@@ -2,7 +2,7 @@
 
     python benchmarks/health.py [--full] [--tune] [--at DIR]
 
-Small counties are grown and lived through month by month; two models learn at the end of the twentieth month, and every
+Small counties are grown and lived through month by month; models learn at the end of the twentieth month, and every
 monitor is asked in each of the last twelve. A county fails where a monitor raises more than two alarms. In some of them
 each fault is then put into the last month but one: medical insurance missing, a tenth of its rows damaged, a threshold
 changed, prices doubled; its alarm must be there when the next month has come. Counties deliver canonical records; whose

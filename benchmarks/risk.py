@@ -1,9 +1,9 @@
-"""What learning takes: both models trained, everybody scored at one as-of, a backtest of a few origins.
+"""What learning takes: all models trained, everybody scored at one as-of, a backtest of a few origins.
 
 python benchmarks/risk.py [--full] [--county DIR] [--origins N] [--last YYYY-MM] [--parts NAME ...]
 
 A simulated county is grown and taken in (or DIR, a workspace whose ledger is filled: its models and reports are
-written), both models are trained at its last as-of, all horizons, and every household is scored there. Then the last
+written), all models are trained at its last as-of, all horizons, and every household is scored there. Then the last
 origins that have labels a year on are backtested (`--last`: up to another one; the labels of what comes too late are
 not there then, its work is). Each part runs in a process of its own; what earlier calls measured of the same county is
 kept. Small: 3,000 households over 48 months; full: 220,000 over 48.
@@ -81,7 +81,7 @@ def scored(root: Path, as_of: str) -> dict[str, Any]:
 
 
 def tested(root: Path, origins: int, until: str | None) -> dict[str, Any]:
-    """Seconds and peak memory of a backtest of both models, so many origins up to one (None: of which labels come)."""
+    """Seconds and peak memory of a backtest of all models, so many origins up to one (None: of which labels come)."""
     county, stages = opened(root)
     last = AsOf.parse(until) if until else county.as_ofs()[-1].shift(-13)
     began = time.perf_counter()
@@ -140,7 +140,7 @@ def lines(told: dict[str, Any]) -> list[tuple[str, float, object]]:
     """What was measured, for the table."""
     rows: list[tuple[str, float, object]] = []
     if "trained" in told:
-        rows.append(("both models trained", told["trained"]["seconds"], told["trained"]["peak_mb"]))
+        rows.append(("all models trained", told["trained"]["seconds"], told["trained"]["peak_mb"]))
     if "scored" in told:
         rows += [("histories of one as-of", told["scored"]["histories"], ""),
                  (f"{told['scored']['rows']:,} households scored", told["scored"]["scores"],

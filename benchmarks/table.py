@@ -152,7 +152,8 @@ def over_months_and_machines() -> Iterator[tuple[str, str]]:
 def learnt() -> Iterator[tuple[str, str]]:
     """What learning takes in a county."""
     told = _read("risk")
-    for part, what in (("trained", "both models trained, every horizon"), ("tested", "backtest of both models")):
+    models = f"{len(told['trained']['learnt'])} models" if "trained" in told else "models"
+    for part, what in (("trained", f"{models} trained, every horizon"), ("tested", f"backtest of {models}")):
         if t := told.get(part):
             origins = f", {t['origins']} monthly origins to {t['last']}" if part == "tested" else ""
             size = f"{told['households']:,} households, {told['as_ofs']} months"
@@ -199,18 +200,25 @@ def ceilings() -> Iterator[tuple[str, str]]:
     if not (RESULTS / "ceiling.json").is_file():
         return
     told = _read("ceiling")
-    size = f"{len(told['asked']['seeds'])} counties of {told['asked']['households']:,} households"
+    households = told["asked"]["households"]
     for way in told["ceiling"]:
-        if way["kind"] == "fall":
+        if (way["kind"], way["counties"]) == ("fall", "all"):
             share = f"{way['share']:.0%} [{way['share_low']:.0%}, {way['share_high']:.0%}]"
+            size = f"{way['number']} counties of {households:,} households, {way['outcome']}, {way['events']:,}"
             yield (
-                f"average precision on falls within six months (simulated: {size}, {way['outcome']}, {way['events']})",
+                f"average precision on falls within six months (simulated: {size})",
                 f"best single ranking {way['of_single']:.3f}, fpml {way['ours']:.3f}, learnt from ten times the "
                 f"households {way['ceiling']:.3f}: {share} of the way",
             )
-    ours = [c for c in told["calibration"] if c["method"] == "fpml" and c["kind"] == "fall"]
-    each = (f"{c['outcome']} {c['horizon']} m: {c['ratio']:.2f} {c['verdict']}" for c in ours)
-    yield f"expected over observed falls (simulated: {size})", "; ".join(each)
+    for counties in ("all", "repeated"):
+        ours = [c for c in told["calibration"]
+                if (c["method"], c["kind"], c["counties"]) == ("fpml", "fall", counties)]  # fmt: skip
+        each = (f"{c['outcome']} {c['horizon']} m: {c['ratio']:.2f} {c['verdict']}" for c in ours)
+        which = "counties" if counties == "all" else "of them, grown to repeat the measurement,"
+        if not ours:
+            continue
+        size = f"{ours[0]['number']} {which} of {households:,} households"
+        yield f"expected over observed falls (simulated: {size})", "; ".join(each)
 
 
 def over_the_grid() -> Iterator[tuple[str, str]]:

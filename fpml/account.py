@@ -50,19 +50,6 @@ class Account:
         watched = [groups[i] for i in cohort(table, self.catalogue)]
         return pd.DataFrame({"household_id": table["household_id"].to_pandas(), "watched_as": watched})
 
-    def frame(self, histories: pa.Table) -> pd.DataFrame:
-        """See `County.frame`."""
-        frame = histories.to_pandas()
-        names = [n for n in self.catalogue.names() if n in frame]
-        for name in names:
-            if decimals := self.catalogue.decimals(name):
-                frame[name] = frame[name] / 10**decimals
-        frame.attrs = {
-            "units": {n: self.catalogue.unit(n, self.language) for n in names},
-            "sentences": {n: self.catalogue.describe(n, self.language) for n in names},
-        }
-        return frame
-
     def hits(self, as_of: str | AsOf) -> pd.DataFrame:
         """See `County.hits`."""
         histories = self.past.at(as_of)
@@ -154,3 +141,17 @@ class Account:
 
     def _rule(self, rule: str, histories: pa.Table, row: int) -> str:
         return lists.rule_in_words(rule, histories, row, catalogue=self.catalogue, language=self.language)
+
+
+def framed(histories: pa.Table, catalogue: Catalogue) -> pd.DataFrame:
+    """Histories as a data frame in natural units (yuan), with units and sentences in `attrs`."""
+    frame = histories.to_pandas()
+    names = [n for n in catalogue.names() if n in frame]
+    for name in names:
+        if decimals := catalogue.decimals(name):
+            frame[name] = frame[name] / 10**decimals
+    frame.attrs = {
+        "units": {n: catalogue.unit(n, "en") for n in names},
+        "sentences": {n: catalogue.describe(n, "en") for n in names},
+    }
+    return frame

@@ -240,8 +240,7 @@ def _tell_refused(receipts: Sequence[Receipt]) -> int:
 
 
 def _train(a: argparse.Namespace) -> None:
-    for said in cli_models.train(_open(a), a, _say):
-        ERRORS.print(said, markup=False, highlight=False, style="yellow")
+    cli_models.train(_open(a), a, _say, lambda said: ERRORS.print(said, markup=False, highlight=False, style="yellow"))
 
 
 def _tune(a: argparse.Namespace) -> None:

@@ -13,13 +13,13 @@ from fpml.backtests import Backtest
 from fpml.county import County
 from fpml.errors import NotYetError
 from fpml.measure.skill import OURS
-from fpml.risk import Budget
+from fpml.risk import LEAST_FALLEN, Budget
 
 Say = Callable[..., None]
 
 
-def train(county: County, a: argparse.Namespace, say: Say) -> list[str]:
-    """Trains the models that can be; returns warnings. Raises NotYetError where none could."""
+def train(county: County, a: argparse.Namespace, say: Say, warn: Callable[[str], None]) -> None:
+    """Trains the models that can be, and says what is to be known of them. Raises NotYetError where none could."""
     table = Table("model", "learnt up to", "rows", "positive labels", "households", "fingerprint")
     answer: list[dict[str, Any]] = []
     not_yet: list[NotYetError] = []
@@ -36,11 +36,17 @@ def train(county: County, a: argparse.Namespace, say: Say) -> list[str]:
         warnings += [
             f"{name}: {said}. Is it written after the fall? Leave it out, or say why not." for said in suspects
         ]
+        if n.own_falls is not None and n.own_falls < LEAST_FALLEN:
+            who = f"{n.own_falls} households at risk of it have fallen so far"
+            warnings.append(f"{name}: {who}: calibrated by all who are at risk of any outcome.")
         table.add_row(name, n.origin, f"{n.rows:,}", f"{n.positive_labels:,}", f"{n.households:,}", m.fingerprint)
     if not_yet and not answer:
         raise not_yet[0]
+    unasked = set(county.catalogue.county.outcomes) - {county.definition(m).outcome for m in county.model_names()}
+    warnings += [f"{o}: no model in models/ is of it; households at risk of it get no score." for o in sorted(unasked)]
+    for said in (*map(str, not_yet), *warnings):
+        warn(said)
     say(a, answer, table)
-    return [*map(str, not_yet), *warnings]
 
 
 def tune(county: County, a: argparse.Namespace, say: Say) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fpml import challenge, engine, lists, measure
-from fpml.account import Account
+from fpml.account import Account, framed
 from fpml.backtests import Backtest
 from fpml.catalogue import Catalogue, Language, Proposal, load
 from fpml.dates import AsOf
@@ -169,7 +169,7 @@ class County:
 
     def frame(self, histories: pa.Table) -> pd.DataFrame:
         """Histories as a data frame in natural units (yuan), with units and sentences in `attrs`."""
-        return self.account("en").frame(histories)
+        return framed(histories, self.catalogue)
 
     def account(self, language: Language | None = None) -> Account:
         """What is told of its households, in words of a language (None: the county's)."""
@@ -199,8 +199,10 @@ class County:
     @property
     def lookback(self) -> Lookback:
         """Its months that have been, as reviews need them."""
-        space, catalogue = self.workspace, self.catalogue
-        return Lookback(space, catalogue, self.ledger, self.histories, self.models, self.progress)
+        return self._lookback(self.past)
+
+    def _lookback(self, past: Past) -> Lookback:
+        return Lookback(self.workspace, self.catalogue, past.ledger, past.histories, self.models, self.progress)
 
     def study(
         self,
@@ -390,15 +392,16 @@ class County:
 
     def rolling(self, *models: str, instead: Mapping[str, ModelDefinition] = NOTHING) -> Rolling:
         """What backtests of some models (none named: of all) are made with; `instead`: definitions for their own."""
-        lessons = self.lessons
+        past = self.past  # one ledger throughout, whatever is taken in meanwhile
+        lessons = Lessons(past, self.trained, self._last)
         definitions = lessons.definitions(*models) | dict(instead)
         features = lessons.features(definitions.values())
         return Rolling(
-            self.lookback,
+            self._lookback(past),
             definitions,
             lambda asked: lessons.rows(*asked, definitions=definitions),
-            lambda: self.past.told(self.as_ofs()[-1]),
-            lambda origin: self.at(origin, names=features),
+            lambda: past.told(past.as_ofs()[-1]),
+            lambda origin: past.at(origin, names=features),
         )
 
 

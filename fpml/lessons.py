@@ -27,7 +27,7 @@ from fpml.risk import (
 )
 from fpml.seen import seen
 
-Learnt = Mapping[str, LearningRows]
+Rows = Mapping[str, LearningRows]
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Last:
     """The learning rows that were made last, and of what."""
 
     key: object = None
-    rows: Learnt = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Lessons:
         read = {n for d in definitions for n in d.features(catalogue)} | set(measure.needed(catalogue))
         return tuple(n for n in catalogue.names() if n in read)
 
-    def rows(self, *origins: AsOf, definitions: Mapping[str, ModelDefinition] | None = None) -> Learnt:
+    def rows(self, *origins: AsOf, definitions: Mapping[str, ModelDefinition] | None = None) -> Rows:
         """What each model (`definitions`: each of these) is to learn from at some origins; kept for the next call.
 
         Who was at risk and who fell is told by few features; all others are made of the rows that are sampled alone.

@@ -80,17 +80,17 @@ class Past:
             return self.built.whole[key]
         if ledger.rows > LARGE:
             engine.give_back()
+        read, ties = self._lent(), self.linked()
         self.progress(f"histories at {len(months)} as-of{'s' if len(months) > 1 else ''}")
         asked = Asked(months, None if names is None else tuple(names), rows)
         delayed = frozenset(n for n, i in self.catalogue.indicators.items() if i.department in late)
-        read = self._lent()
         table = histories(
             partial(read_later, read.shard, delayed),
             read.shards,
             self.catalogue,
             asked,
             run=self.engine.run,
-            linked=self.linked(),
+            linked=ties,
         )
         if whole:
             self.built.whole.clear()

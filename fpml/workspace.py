@@ -231,10 +231,16 @@ def init(folder: Path | str, policy: Path | None = None, *, key_hash: str = "sha
         keys.make(space.key, key_hash)
     if not (folder / "policy" / "county.yaml").exists():
         _copy((policy or DEFAULT_POLICY).glob("*.yaml"), folder / "policy")
-    _copy(_packaged("models").glob("*.yaml"), folder / "models")
+    _copy(_fitting(_packaged("models").glob("*.yaml"), folder / "policy"), folder / "models")
     space.deliveries.mkdir(parents=True, exist_ok=True)
     _copy([_packaged("mlflow.yaml")], folder)
     return space
+
+
+def _fitting(definitions: Iterable[Path], policy: Path) -> list[Path]:
+    """The models' definitions that are of an outcome of a policy: another's could not be read beside it."""
+    outcomes = yaml.safe_load((policy / "county.yaml").read_text(encoding="utf-8")).get("outcomes", {})
+    return [d for d in definitions if yaml.safe_load(d.read_text(encoding="utf-8"))["outcome"] in outcomes]
 
 
 def _copy(files: Iterable[Path], target: Path) -> None:

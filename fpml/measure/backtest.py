@@ -114,6 +114,10 @@ class Learners:
 
         x, y, weight = shown[catalogue.county.ranking(definition.outcome)]
         rows = _rows(learning, origin, catalogue.county.ranking(definition.outcome))
+        own = learning.sample.at_risk[rows]
+        if y[own].any():
+            # Of those at risk alone: with `any_risk` the others would choose for them.
+            x, y, weight, rows = x[own], y[own], weight[own], rows[own]
         homes = village(learning.histories.take(pa.array(learning.at[rows])), catalogue)
         below = catalogue.county.below_already
         return cls(
@@ -169,7 +173,10 @@ def taught(
     *,
     dealt: bool = False,
 ) -> tuple[Matrix, Ints, Floats]:
-    """The matrix, labels and weights (household-months that each stands for) that the others learn from."""
+    """The matrix, labels and weights (household-months that each stands for) that the others learn from.
+
+    With `any_risk`, as ours, from a part of those at risk of other outcomes too, each of which stands for itself.
+    """
     rows = _rows(learning, origin, horizon, dealt=dealt)
     label = learning.sample.label[horizon][rows].astype(np.int64)
     x = matrix(learning.histories, definition.features(catalogue), catalogue, rows=learning.at[rows])

@@ -83,6 +83,10 @@ def load_definition(path: Path, catalogue: Catalogue) -> ModelDefinition:
         if name not in definition.features(catalogue):
             remedy = did_you_mean(name, definition.features(catalogue))
             raise PolicyError([Fault(where + "linear.bent", f"`{name}` is no feature of the model", remedy)])
+    same = [o for n, o in outcomes.items() if n != definition.outcome and o.fall == outcomes[definition.outcome].fall]
+    if definition.learn_rows == "any_risk" and not same:
+        problem = "no other outcome ends in the same fall: there is nobody else to learn from"
+        raise PolicyError([Fault(where + "learn_rows", problem, "Write at_risk.")])
     if definition.linear and definition.audited:
         problem = "the regression beside the trees does not weight falls"
         raise PolicyError([Fault(where + "audited", problem, "Leave one of the two out.")])

@@ -1,4 +1,4 @@
-"""Which household-months a model learns from: all that fell within a horizon, and a known share of the others.
+"""Which household-months a model learns from: those that fell within a horizon, and a known share of the others.
 
 Falls are rare: a household-month that was followed by none says little, and there are millions of them. Which of them
 are kept is decided by a hash of household and as-of, so neither order nor shards nor anything known later has a say.
@@ -27,8 +27,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 FAR = np.iinfo(np.int64).max
 # With `any_risk`, the share of household-months at risk of other outcomes that is learnt from: one month says nearly
-# what the next does, and all of them would take as long as the other models together.
-OTHERS = 0.25
+# what the next does, and those at risk of the outcome itself are not to drown among them.
+PART_OF_OTHERS = 0.25
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def sampled(
     chance = chances(histories, seed=definition.seed)
     eligible = risks.state_known if definition.learn_rows == "known" else risks.at_risk
     if definition.learn_rows == "any_risk":
-        part = chances(histories, seed=definition.seed + 1) < OTHERS
+        part = chances(histories, seed=definition.seed + 1) < PART_OF_OTHERS
         eligible = eligible | (part & _others(outcome, histories, catalogue))
     label = {h: labels(outcome, histories, catalogue, h) for h in sorted(definition.learn_horizons)}
     first = np.full(months.size, FAR)  # the month from which a row has a label that is no fall

@@ -20,7 +20,7 @@ from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.errors import InputError, NotYetError
 from fpml.features import Run, matrix, one_by_one
-from fpml.risk.calibrate import LEAST_EVENTS, Calibration, fit_calibration
+from fpml.risk.calibrate import Calibration, fit_calibration
 from fpml.risk.definition import ModelDefinition
 from fpml.risk.learning import LearningRows, households_hashed
 from fpml.risk.linear import Linear
@@ -36,6 +36,8 @@ Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
 HORIZON = "horizon"
 LEAST_POSITIVE = 50
+# With `any_risk`: fewer households that fell do not calibrate an outcome by themselves.
+LEAST_FALLEN = 20
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Learnt:
     the negatives those that were kept); the positive labels are those by which skill is judged, of households at risk
     (with `any_risk`: of any outcome), so one fall may stand behind several. `seen`: where falls are weighted, the
     entries in the register for each fall where a list had the household, and where none had; `effective`: the effective
-    number of positive labels (Kish)."""
+    number of positive labels (Kish). `own_falls`: with `any_risk`, how many households at risk of the outcome itself
+    fell."""
 
     origin: str
     rows: int
@@ -53,6 +56,7 @@ class Learnt:
     rounds: int
     seen: tuple[float, float] | None = None
     effective: float | None = None
+    own_falls: int | None = None
 
 
 @dataclass(frozen=True)
@@ -240,10 +244,11 @@ def learn(
             str(origin),
             int(shown.label.size),
             sum(events.values()),
-            shown.households,
+            int(np.unique(shown.household).size),
             best,
             shown.seen,
             round(shown.effective, 1) if shown.seen else None,
+            shown.fallen(shown.at_risk) if definition.learn_rows == "any_risk" else None,
         ),
         meaning=catalogue.meaning,
         kept=shown.kept,
@@ -256,8 +261,9 @@ def learn(
 class Shown:
     """What trees are fitted on: the matrix (horizon last), one row for each household-month and horizon.
 
-    `judged`: by which rows skill is judged (see `Sample`); `weight`: how many household-months such a row stands for;
-    `fold`: which fold it is in, one row a repeat; `seen`: see `Learnt`.
+    `judged`: by which rows skill is judged (see `Sample`); `weight`: how many household-months such a row stands for,
+    of the part that is learnt from; `household`: a number of its household; `fold`: which fold it is in, one row a
+    repeat; `seen`: see `Learnt`.
     """
 
     x: Matrix
@@ -266,8 +272,8 @@ class Shown:
     at_risk: npt.NDArray[np.bool_]
     judged: npt.NDArray[np.bool_]
     weight: Floats
+    household: npt.NDArray[np.int64]
     fold: npt.NDArray[np.int64]
-    households: int
     kept: float
     seen: tuple[float, float] | None = None
 
@@ -305,19 +311,22 @@ class Shown:
         for h in definition.learn_horizons:
             falls = np.flatnonzero((label == 1) & (horizon == h))
             weight[falls] = 1 / seen.chance(sample.rows.take(pa.array(rows[falls])), h) if seen else 1.0
-        households = int(np.unique(number[0]).size)
         told = (seen.listed, seen.unlisted) if seen else None
         at_risk, judged = sample.at_risk[rows], sample.judged[rows]
-        return cls(x, label, horizon, at_risk, judged, weight, number % definition.folds, households, kept, told)
+        return cls(x, label, horizon, at_risk, judged, weight, number[0], number % definition.folds, kept, told)
 
     def judged_at(self, horizon: int) -> npt.NDArray[np.int64]:
         """The rows of a horizon by which skill is judged."""
         return np.flatnonzero(self.judged & (self.horizon == horizon))
 
     def calibrated_at(self, horizon: int) -> npt.NDArray[np.int64]:
-        """The rows of a horizon that calibrate it: of households at risk, where enough of them fell to tell a slope."""
-        own = np.flatnonzero(self.judged & self.at_risk & (self.horizon == horizon))
-        return own if self.label[own].sum() >= LEAST_EVENTS else self.judged_at(horizon)
+        """The rows of a horizon that calibrate it: of those at risk, where so many of these fell that they tell."""
+        own = self.judged & self.at_risk & (self.horizon == horizon)
+        return np.flatnonzero(own) if self.fallen(own) >= LEAST_FALLEN else self.judged_at(horizon)
+
+    def fallen(self, rows: npt.NDArray[np.bool_]) -> int:
+        """How many households fell among some rows."""
+        return int(np.unique(self.household[rows & (self.label == 1)]).size)
 
 
 @dataclass(frozen=True)
@@ -382,7 +391,7 @@ def _grow(definition: ModelDefinition, shown: Shown, deal: tuple[int, int]) -> G
     # Negatives are learnt from as they are: what they stand for is in the offset.
     falls = np.where(shown.label == 1, shown.weight, 1.0)[learn] if shown.seen else None
     train = lgb.Dataset(shown.x[learn], shown.label[learn], weight=falls, free_raw_data=True)
-    # Judged as the whole county would be: with the offset, each negative for all that it stands for.
+    # Judged as all that is learnt from would be: with the offset, each negative for all that it stands for.
     valid = lgb.Dataset(
         shown.x[held],
         shown.label[held],

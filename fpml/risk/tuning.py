@@ -203,7 +203,7 @@ class _Stage:
         rows = sample.learnt(horizon, ahead.end)
         months = as_of_months(sample.rows)[rows]
         run = ahead.runs[i]
-        rows = rows[sample.judged[rows] & (months >= run[0].month) & (months <= run[-1].month)]
+        rows = rows[sample.at_risk[rows] & (months >= run[0].month) & (months <= run[-1].month)]
         label = sample.label[horizon][rows]
         if label.sum() < LEAST_FALLS:
             problem = f"{int(label.sum())} falls followed {run[0]} to {run[-1]} (at least {LEAST_FALLS} are needed)"

@@ -73,6 +73,13 @@ def county(tmp_path_factory: pytest.TempPathFactory) -> fpml.County:
     return made
 
 
+def test_a_workspace_of_another_policy_gets_models_of_its_outcomes_alone(county: fpml.County) -> None:
+    assert county.model_names() == ("new_poverty", "relapse")
+    assert [county.definition(m).outcome for m in county.model_names()] == ["new_poverty", "relapse"]
+    beside = fpml.init(county.workspace.root / "beside").root
+    assert fpml.open(beside).model_names() == ("new_poverty", "relapse", "renewed")
+
+
 def told(county: fpml.County, as_of: str, feature: str) -> dict[str, float]:
     histories = county.at(as_of)
     values = natural(histories, feature, county.catalogue)

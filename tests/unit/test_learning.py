@@ -11,13 +11,13 @@ from scipy.special import expit
 from fpml.catalogue import Catalogue, Condition, OutcomeDefinition, Words
 from fpml.county import County
 from fpml.dates import AsOf
+from fpml.errors import PolicyError
 from fpml.features import as_of_months, matrix
 from fpml.measure.baselines import logistic_regression, plain_lightgbm
 from fpml.outcomes import Bools, labels, matured, risk_set
-from fpml.risk import ModelDefinition, RiskModel, Sample, contributions, fit, sampled, with_features
-from fpml.risk.calibrate import LEAST_EVENTS
-from fpml.risk.definition import Trees
-from fpml.risk.learning import OTHERS, chances
+from fpml.risk import LEAST_FALLEN, ModelDefinition, RiskModel, Sample, contributions, fit, sampled, with_features
+from fpml.risk.definition import Trees, load_definition
+from fpml.risk.learning import PART_OF_OTHERS, chances
 from fpml.risk.model import Shown
 
 FIRST, THEN = AsOf.parse("2023-01"), AsOf.parse("2023-02")
@@ -135,28 +135,65 @@ def test_few_at_risk_learn_from_a_part_of_those_at_risk_of_other_outcomes_too(tr
     assert keys(sample, own) == keys(alone, np.arange(alone.rows.num_rows)), "every cleared household's months"
     assert sample.judged.all()
     outcomes = trained.catalogue.county.outcomes
+    assert own.size > 500
     others = [sampled(trained.definition(n).model_copy(update={"negatives": None}), whole, trained.catalogue,
                       origins=[origin]) for n in outcomes if n != "renewed"]  # fmt: skip
     there = set().union(*(keys(o, np.arange(o.rows.num_rows)) for o in others))
     taken = keys(sample, every) - keys(sample, own)
     assert taken < there
-    assert len(taken) / len(there) == pytest.approx(OTHERS, rel=0.05)
+    assert len(taken) / len(there) == pytest.approx(PART_OF_OTHERS, rel=0.05)
     falls = sum(int(sample.label[6][rows].sum()) for rows in [sample.learnt(6, origin)])
     own_falls = sum(int(alone.label[6][rows].sum()) for rows in [alone.learnt(6, origin)])
-    assert falls > 5 * own_falls
+    assert falls > 5 * own_falls > 0
 
 
 def test_few_falls_at_risk_are_calibrated_by_all_that_are_judged(trained: County) -> None:
     asked, origin = trained.definition("renewed"), ORIGINS[-1]
     shown = Shown.of(asked, trained.lessons.rows(origin)["renewed"], trained.catalogue, origin=origin)
-    for h in asked.learn_horizons:
-        own = np.flatnonzero(shown.at_risk & (shown.horizon == h))
-        rows = shown.calibrated_at(h)
-        enough = shown.label[own].sum() >= LEAST_EVENTS
-        assert rows.tolist() == (own if enough else np.flatnonzero(shown.horizon == h)).tolist()
-    more = replace(shown, label=np.where(shown.at_risk, 1, shown.label).astype(np.int8))
-    assert more.at_risk[more.calibrated_at(6)].all()
-    assert len(more.calibrated_at(6)) >= LEAST_EVENTS
+    own = shown.at_risk & (shown.horizon == 6)
+    assert 0 < shown.fallen(own) < LEAST_FALLEN < shown.fallen(shown.horizon == 6)
+    assert not shown.at_risk[shown.calibrated_at(6)].all()
+    # Many months of one household are one fall still.
+    many = replace(shown, label=np.where(own, 1, shown.label).astype(np.int8))
+    one = replace(many, household=np.where(own, 7, shown.household))
+    assert not one.at_risk[one.calibrated_at(6)].all()
+    assert many.fallen(own) >= LEAST_FALLEN
+    assert many.calibrated_at(6).tolist() == np.flatnonzero(own).tolist()
+
+
+def test_a_renewed_spell_s_probabilities_are_those_of_the_cleared(world: tuple[Catalogue, pa.Table, Bools]) -> None:
+    """Large families are the cleared here, and fall much more often than those that are learnt from besides."""
+    policy, table, _ = world
+    at = policy.county.outcomes["fall"].at_risk
+    cleared = (*at, Condition(feature=FEATURE, at_least=8))  # type: ignore[arg-type]
+    others = (*at, Condition(feature=FEATURE, below=8))  # type: ignore[arg-type]
+    outcomes = {n: policy.county.outcomes["fall"].model_copy(update={"at_risk": r})
+                for n, r in (("fall", cleared), ("other", others))}  # fmt: skip
+    catalogue = replace(policy, county=policy.county.model_copy(update={"outcomes": outcomes}))
+    left = tuple(n for n in policy.model_features() if n != FEATURE)
+    asked = definition(negatives=4000, leave_out=left, learn_rows="any_risk")
+    sample = sampled(asked, table, catalogue, origins=[THEN])
+    model = fit(asked, with_features(sample, table), catalogue, origin=THEN)
+    first = table.slice(0, HOUSEHOLDS)
+    members = first[FEATURE].to_numpy()
+    mine = members >= 8
+    fell = table["income"].to_numpy()[HOUSEHOLDS:] < 1
+    told = model.probability(matrix(first.filter(pa.array(mine)), (FEATURE,), catalogue), 1)
+    assert told.sum() / fell[mine].sum() == pytest.approx(1, abs=0.1)
+    assert sample.judged.all()
+    assert 0.2 < sample.at_risk.mean() < 0.6
+    assert model.learnt.own_falls == fell[mine].sum()
+    mixed = table.take(pa.array(np.random.default_rng(0).permutation(table.num_rows)))
+    again = sampled(asked, mixed, catalogue, origins=[THEN])
+    assert keys(sample, sample.learnt(1, THEN)) == keys(again, again.learnt(1, THEN))
+
+
+def test_there_must_be_others_to_learn_from(trained: County) -> None:
+    county = trained.catalogue.county
+    only = {"renewed": county.outcomes["renewed"]}
+    alone = replace(trained.catalogue, county=county.model_copy(update={"outcomes": only}))
+    with pytest.raises(PolicyError, match="nobody else to learn from"):
+        load_definition(trained.workspace.definitions / "renewed.yaml", alone)
 
 
 def test_one_sample_serves_every_origin_and_knows_nothing_later(trained: County) -> None:

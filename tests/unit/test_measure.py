@@ -109,7 +109,7 @@ def test_shuffled_labels_teach_nothing_unless_rows_overlap(trained: County) -> N
 
 @pytest.fixture(scope="module")
 def tested(trained: County) -> Backtest:
-    """Both models over four origins, the first of them and the fourth learnt at."""
+    """All models over four origins, the first of them and the fourth learnt at."""
     return trained.backtest(first="2023-06", last="2023-09", times=50)
 
 
