@@ -36,7 +36,7 @@ from fpml.dates import AsOf
 from fpml.features import KEY, as_of_months, matrix
 from fpml.outcomes import told_by
 from fpml.risk import LearningRows, ModelDefinition, fit_calibration, sampled, with_features
-from fpml.risk.model import Shown
+from fpml.risk.shown import Shown
 from fpml.simulate import Plan, load_profile
 
 SIZES = {"small": (3_000, 36, (0,)), "full": (30_000, 48, (0, 1, 2))}

@@ -23,7 +23,7 @@ from fpml.ledger import Ledger
 from fpml.lessons import Last, Lessons
 from fpml.lookback import MONTHS, TIMES, Lookback
 from fpml.models import Loaded, Models
-from fpml.past import Built, Past
+from fpml.past import Built, Past, Then
 from fpml.progress import Progress, silent
 from fpml.review import Review, Study, WhatIf, asking
 from fpml.risk import Budget, ModelDefinition, RiskModel, Tuned, load_definition
@@ -37,18 +37,6 @@ from fpml.workspace import DEFAULT_POLICY, Workspace, find, signing_key
 from fpml.worth import Parts, Worth
 
 NOTHING: Mapping[str, ModelDefinition] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Then:
-    """What a list was made from, and the versions of ledger and vault to read it in.
-
-    A county opened so stays as it was then.
-    """
-
-    made: lists.MadeFrom
-    version: int
-    vault: int = 0
 
 
 @dataclass

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from fpml import lists
 from fpml.catalogue import Language, fingerprint, policy_files
-from fpml.county import County, Then
+from fpml.county import County
 from fpml.dates import AsOf
 from fpml.engine import spared
 from fpml.errors import FpmlError, InputError, NotYetError, disk, place_of
@@ -25,6 +25,7 @@ from fpml.kept_steps import KeptSteps
 from fpml.ledger import digest_of
 from fpml.lists import Desk, Edition, MadeFrom, Standing, WarningList
 from fpml.lock import alone
+from fpml.past import Then
 from fpml.record import Record
 from fpml.risk import RiskModel
 from fpml.rules import Bools, hits

@@ -24,6 +24,18 @@ from fpml.workspace import Workspace
 LARGE = 10_000_000
 
 
+@dataclass(frozen=True)
+class Then:
+    """What a list was made from, and the versions of ledger and vault to read it in.
+
+    A county opened so stays as it was then.
+    """
+
+    made: lists.MadeFrom
+    version: int
+    vault: int = 0
+
+
 @dataclass
 class Built:
     """What was built last, by what it was built from; each holds until the ledger or the policy changes.

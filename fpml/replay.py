@@ -7,12 +7,13 @@ from pathlib import Path
 
 from fpml import lists, month
 from fpml.catalogue import load
-from fpml.county import County, Then
+from fpml.county import County
 from fpml.dates import AsOf
 from fpml.errors import InputError, LedgerError, NotYetError, UsageError, disk
 from fpml.kept_steps import KeptSteps
 from fpml.ledger import Ledger
 from fpml.lists import Desk, Edition, MadeFrom
+from fpml.past import Then
 from fpml.stages import Stages
 from fpml.vault import Vault
 from fpml.version import code

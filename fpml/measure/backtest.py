@@ -25,7 +25,7 @@ from fpml.measure.metrics import Floats, Ints
 from fpml.measure.skill import OURS
 from fpml.outcomes import labels, risk_set
 from fpml.risk import LearningRows, ModelDefinition, RiskModel, fit, rearranged
-from fpml.risk.model import Matrix
+from fpml.risk.shown import Matrix
 
 LOGISTIC, PLAIN, MEAN_OF_TWO = "logistic regression", "LightGBM, default", "mean of the two"
 PROBABLE = frozenset({OURS, LOGISTIC, PLAIN, MEAN_OF_TWO})

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fpml.measure.metrics import Floats, Ints
-from fpml.risk.model import Matrix
+from fpml.risk.shown import Matrix
 
 # Cells of a matrix that are worked on at once.
 LARGE = 5_000_000

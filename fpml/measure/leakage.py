@@ -25,7 +25,7 @@ from fpml.ledger import coded, fact_keys, words_of
 from fpml.measure.metrics import Floats, Interval, Ints, auc
 from fpml.outcomes import labels, matured, risk_set
 from fpml.risk import RiskModel
-from fpml.risk.model import Matrix
+from fpml.risk.shown import Matrix
 
 SHUFFLES = 12
 # So many rows are learnt from in each shuffle.

@@ -4,8 +4,9 @@ from fpml.risk.calibrate import Calibration, fit_calibration, rearranged
 from fpml.risk.definition import ModelDefinition, load_definition
 from fpml.risk.explain import Contributions, contributions
 from fpml.risk.learning import LearningRows, Sample, sampled, with_features
-from fpml.risk.model import LEAST_FALLEN, Learnt, RiskModel, fit
+from fpml.risk.model import Learnt, RiskModel, fit
 from fpml.risk.seen import MONTHS_LISTED, Finds, Seen
+from fpml.risk.shown import LEAST_FALLEN
 from fpml.risk.tuning import Ahead, Budget, Trial, Tuned, tune, write_trees
 
 __all__ = [

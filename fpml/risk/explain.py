@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fpml.catalogue import Catalogue
-from fpml.risk.model import Floats, Matrix, RiskModel
+from fpml.risk.model import Floats, RiskModel
+from fpml.risk.shown import Matrix
 
 
 @dataclass(frozen=True)

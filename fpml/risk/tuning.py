@@ -33,7 +33,8 @@ from fpml.outcomes import matured
 from fpml.progress import Progress, silent
 from fpml.risk.definition import ModelDefinition, Trees
 from fpml.risk.learning import LearningRows
-from fpml.risk.model import Matrix, Shown, learn
+from fpml.risk.model import learn
+from fpml.risk.shown import Matrix, Shown
 
 if TYPE_CHECKING:
     import optuna

@@ -18,7 +18,7 @@ from fpml.outcomes import Bools, labels, matured, risk_set
 from fpml.risk import LEAST_FALLEN, ModelDefinition, RiskModel, Sample, contributions, fit, sampled, with_features
 from fpml.risk.definition import Trees, load_definition
 from fpml.risk.learning import PART_OF_OTHERS, chances
-from fpml.risk.model import Shown
+from fpml.risk.shown import Shown
 
 FIRST, THEN = AsOf.parse("2023-01"), AsOf.parse("2023-02")
 HOUSEHOLDS = 40_000
