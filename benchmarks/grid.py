@@ -1,18 +1,20 @@
 """Found by ours beside the rules and the oracles, over a grid of simulated counties that was frozen first.
 
-python benchmarks/grid.py [--full] [--cells N ...] [--households N]
+python benchmarks/grid.py [--full] [--cells N ...] [--households N] [--oracles-alone [--share S]]
 
 Each county is grown and taken in, and backtested over 18 monthly origins, models learnt anew every quarter. Ours and
 the rules are walked at the rules' own visits, and held against true falls. At three as-ofs the simulator is rolled out
 from the state then: of two oracles, one knows the full state and one what perfect records would show. What is learnt is
 entries in the register; no truth enters it. All results are simulated. Small: two counties of 6,000; full: the grid.
+`--oracles-alone`: only the as-ofs at which oracles look, models learnt at each: so a county of usual size takes some
+twenty minutes (`--households 220000 --share 0.01`).
 """
 
 import argparse
 import hashlib
 import json
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,9 @@ from measure import apart, show, versions, write
 import fpml
 from fpml.backtests import Tested, reported
 from fpml.dates import AsOf
+from fpml.measure.backtest import REFIT
 from fpml.measure.skill import OURS
+from fpml.rolling import WARM
 from fpml.simulate import Dials, Foresight, Plan, load_profile
 from fpml.simulate.causes import CAUSES
 
@@ -70,20 +74,21 @@ GRID = (
 FROZEN = hashlib.sha256(json.dumps([asdict(c) for c in GRID]).encode()).hexdigest()[:16]
 
 
-def looked_at(number: int, households: int, times: int, draws: int) -> dict[str, Any]:
-    """One cell: its backtest, and the share of the gain from the rules to the observable oracle."""
+def looked_at(number: int, households: int, times: int, draws: int, share: float, alone: bool) -> dict[str, Any]:
+    """One cell: its backtest, and the share of the gain from the rules to the observable oracle; `alone`: this only."""
     cell = GRID[number]
     plan = Plan(load_profile(cell.profile, cell.dials), households, first=FIRST, months=MONTHS, seed=cell.seed)
     with tempfile.TemporaryDirectory() as folder:
         county = fpml.open(fpml.init(Path(folder) / "county").root)
         county.simulate(plan)
         county.intake()
-        tested = county.rolling().tested([FIRST.shift(n) for n in ORIGINS], times=draws)
-        report = reported(tested, {"simulated": True}, ("not known", *CAUSES))
-        ahead = Foresight(tuple(FIRST.shift(n) for n in LOOKED_AHEAD), times, SHARE)
+        origins, every, warm = (LOOKED_AHEAD, 1, 0) if alone else (ORIGINS, REFIT, WARM)
+        rolling = replace(county.rolling(), every=every)
+        tested = rolling.tested([FIRST.shift(n) for n in origins], times=draws, warm=warm)
+        report = {} if alone else reported(tested, {"simulated": True}, ("not known", *CAUSES)).as_json()
+        ahead = Foresight(tuple(FIRST.shift(n) for n in LOOKED_AHEAD), times, share)
         oracles = beside_oracles(tested, county.foresee(plan, ahead).to_pandas())
-    return {"cell": asdict(cell), "households": households, "origins": len(ORIGINS), "oracles": oracles,
-            **report.as_json()}  # fmt: skip
+    return {"cell": asdict(cell), "households": households, "origins": len(origins), "oracles": oracles, **report}
 
 
 def beside_oracles(tested: Tested, foreseen: pd.DataFrame) -> dict[str, float]:
@@ -159,16 +164,22 @@ def main() -> None:
     parser.add_argument("--cells", type=int, nargs="*", help="only these, by number")
     parser.add_argument("--households", type=int)
     parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--oracles-alone", action="store_true")
+    parser.add_argument("--share", type=float, default=SHARE, help="of those who do not fall, rolled out")
     a = parser.parse_args()
     households, times, draws = (a.households or 20_000, 200, 200) if a.full else (a.households or 6_000, 50, 50)
     if a.part is not None:
-        print(json.dumps(looked_at(a.part, households, times, draws)))
+        print(json.dumps(looked_at(a.part, households, times, draws, a.share, a.oracles_alone)))
         return
     print(f"the grid's configurations are {FROZEN}")
     rows = []
     for n in a.cells if a.cells is not None else range(len(GRID)) if a.full else (0, 2):
-        size = ["--full"] * a.full + ["--households", households]
-        told = apart(__file__, "--part", n, *size)
+        size = ["--full"] * a.full + ["--households", households, "--share", a.share]
+        told = apart(__file__, "--part", n, *size, *["--oracles-alone"] * a.oracles_alone)
+        if a.oracles_alone:
+            write(f"grid-oracles-{n}-{households}", {"frozen": FROZEN, **told, "versions": versions("lightgbm")})
+            print(json.dumps(told["oracles"]))
+            continue
         write(
             f"grid-{n}" if a.full else f"grid-small-{n}",
             {"frozen": FROZEN, **kept(told), "versions": versions("lightgbm")},

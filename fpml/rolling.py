@@ -38,7 +38,7 @@ class Rolling:
     """What a backtest needs of a county beside its months that have been: how it learns, and whole histories.
 
     `learn`: the learning rows of each model at some origins; `told`: what outcomes read at all as-ofs; `at`: the whole
-    histories of one origin.
+    histories of one origin; `every`: models are learnt anew after so many origins.
     """
 
     lookback: Lookback
@@ -46,6 +46,7 @@ class Rolling:
     learn: Callable[[Sequence[AsOf]], Mapping[str, LearningRows]]
     told: Callable[[], pa.Table]
     at: Callable[[AsOf], pa.Table]
+    every: int = REFIT
 
     def tested(self, origins: Sequence[AsOf], *, times: int, warm: int = WARM) -> Tested:
         """What every method said at some origins, beside what came.
@@ -77,7 +78,7 @@ class Rolling:
             "visits": catalogue.county.visits,
             "origins": [str(o) for o in dict.fromkeys(s.origin for s in tested.said)],
             "counted": [str(a) for a in tested.panel.counted],
-            "learnt_anew_every": REFIT,
+            "learnt_anew_every": self.every,
             "draws": times,
         }
         report = reported(tested, about, ("not known", *CAUSES))
@@ -88,7 +89,7 @@ class Rolling:
         """What was said at each origin: from disk, where it was learnt from the same; else learnt now, and kept."""
         space, catalogue = self.lookback.workspace, self.lookback.catalogue
         learning: dict[str, LearningRows] = {}
-        parts = [FORM, self.lookback.ledger.content, catalogue.fingerprint, [*map(str, origins)], REFIT]
+        parts = [FORM, self.lookback.ledger.content, catalogue.fingerprint, [*map(str, origins)], self.every]
         if any(d.audited for d in self.definitions.values()):
             told = (seen(space, self.lookback.ledger, o) for o in origins)
             parts += [[t.digest if t else "" for t in told]]
@@ -111,7 +112,7 @@ class Rolling:
 
         out: list[list[Said]] = []
         for each in measure.backtest(
-            self.definitions, learning, self.at, catalogue, origins=origins, done=done, run=engine.run
+            self.definitions, learning, self.at, catalogue, origins=origins, every=self.every, done=done, run=engine.run
         ):
             origin = origins[len(out)]
             if not (folder / f"{origin}.json").is_file():
