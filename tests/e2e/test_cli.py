@@ -18,6 +18,7 @@ from filled import NO, YES, fill
 
 import fpml
 from fpml.cli import main
+from fpml.risk import LEAST_FALLEN
 
 HOUSEHOLDS, MONTHS, SEED = 500, 29, 3  # known 2021-01 to 2023-05; enough falls of both kinds by LEARN
 LEARN, LIST = "2023-04", "2023-05"
@@ -94,6 +95,16 @@ def test_the_panel_has_falls_enough_to_learn_from(root: Path) -> None:
     cards = [json.loads(p.read_text()) for p in (root / "models" / "artefacts").glob("*/*/model.json")]
     assert {c["outcome"] for c in cards} == {"new_poverty", "relapse", "renewed"}
     assert all(c["learnt"]["positive_labels"] >= 50 for c in cards)
+
+
+def test_training_says_what_its_models_do_not_know(first: dict[str, Ran], root: Path, copy: Path) -> None:
+    (card,) = [json.loads(p.read_text()) for p in (root / "models" / "artefacts").glob("renewed/*/model.json")]
+    fell = card["learnt"]["own_falls"]
+    assert 0 <= fell < LEAST_FALLEN
+    assert f"renewed: {fell} households at risk of it have fallen so far" in first["train"].err
+    (copy / "models" / "renewed.yaml").unlink()
+    ran = run("train", "relapse", "--as-of", LEARN, "--workspace", copy, "--quiet")
+    assert (ran.status, "renewed: no model in models/ is of it" in ran.err) == (0, True)
 
 
 def test_commands_that_come_too_early_say_what_comes_first(first: dict[str, Ran]) -> None:
