@@ -181,7 +181,7 @@ def test_what_a_killed_run_left_does_no_harm_to_the_next(copy: Path) -> None:
     assert run("month", LIST, "--workspace", copy).status == 0
     status = json.loads(run("status", "--workspace", copy, "--json").out)
     assert [(e["month"], e["edition"]) for e in status["published"]] == [(LIST, n) for n in (1, 2, 3)]
-    assert len(status["models"]) == 2
+    assert len(status["models"]) == 3
     after = contents(lists)
     assert {n: after[n] for n in before} == before
     assert not list(lists.glob(".part-*"))
