@@ -42,10 +42,9 @@ types: setup
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/audit.py
 
-# One process more than there are processors: some wait, for a lock or for a run that is to be killed. Files in the order
-# of their names: else those with many tests come first, and the few that take minutes last, one after the other.
+# In the order of their names: else files with many tests come first, and the few that take minutes last, one after the other.
 pytest: setup
-	@$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))') --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 panel: setup
 	@test -n "$(PANEL)" || { echo "Say where the panel lies: make panel PANEL=DIR"; exit 2; }
