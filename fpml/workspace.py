@@ -238,8 +238,17 @@ def init(folder: Path | str, policy: Path | None = None, *, key_hash: str = "sha
 
 
 def _fitting(definitions: Iterable[Path], policy: Path) -> list[Path]:
-    """The models' definitions that are of an outcome of a policy: another's could not be read beside it."""
-    outcomes = yaml.safe_load((policy / "county.yaml").read_text(encoding="utf-8")).get("outcomes", {})
+    """The models' definitions that are of an outcome of a policy: another's could not be read beside it.
+
+    All of them where its county.yaml cannot be read: what is wrong with it is told where policy is loaded.
+    """
+    try:
+        told = yaml.safe_load((policy / "county.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        told = None
+    outcomes = told.get("outcomes") if isinstance(told, dict) else None
+    if not isinstance(outcomes, dict):
+        return list(definitions)
     return [d for d in definitions if yaml.safe_load(d.read_text(encoding="utf-8"))["outcome"] in outcomes]
 
 

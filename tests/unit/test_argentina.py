@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pytest
 
 import fpml
+from fpml.errors import FpmlError
 from fpml.features import natural
 from fpml.outcomes import labels
+from fpml.workspace import DEFAULT_POLICY
 
 HERE = Path(__file__).parents[2] / "examples" / "argentina"
 HOUSEHOLD = [
@@ -78,6 +80,16 @@ def test_a_workspace_of_another_policy_gets_models_of_its_outcomes_alone(county:
     assert [county.definition(m).outcome for m in county.model_names()] == ["new_poverty", "relapse"]
     beside = fpml.init(county.workspace.root / "beside").root
     assert fpml.open(beside).model_names() == ("new_poverty", "relapse", "renewed")
+
+
+@pytest.mark.parametrize("faulty", ["outcomes: [", "outcomes: 3", "- a list", ""])
+def test_a_policy_that_cannot_be_read_keeps_no_workspace_from_being_finished(tmp_path: Path, faulty: str) -> None:
+    shutil.copytree(DEFAULT_POLICY, tmp_path / "policy")
+    (tmp_path / "policy" / "county.yaml").write_text(faulty, encoding="utf-8")
+    space = fpml.init(tmp_path)
+    assert sorted(p.stem for p in space.definitions.glob("*.yaml")) == ["new_poverty", "relapse", "renewed"]
+    with pytest.raises(FpmlError, match=r"county\.yaml"):
+        fpml.open(tmp_path)
 
 
 def told(county: fpml.County, as_of: str, feature: str) -> dict[str, float]:
