@@ -16,6 +16,7 @@ from fpml.risk import (
     Budget,
     LearningRows,
     ModelDefinition,
+    Once,
     RiskModel,
     Seen,
     Tuned,
@@ -72,7 +73,8 @@ class Lessons:
             if whole is None:
                 rows = pa.concat_tables([s.rows for s in samples.values()]).group_by(list(KEY)).aggregate([])
                 whole = past.histories(*past.as_ofs(latest), rows=rows, names=self.features(wanted.values()))
-            self.last.rows = {n: with_features(s, whole, self._seen) for n, s in samples.items()}
+            once = Once()
+            self.last.rows = {n: with_features(s, whole, self._seen, once) for n, s in samples.items()}
             self.last.key = key
         return self.last.rows
 

@@ -81,8 +81,9 @@ def recent(learning: LearningRows, since: int) -> LearningRows:
         at_risk=sample.at_risk[rows],
         judged=sample.judged[rows],
         chance=sample.chance[rows],
+        late={h: of[rows] for h, of in sample.late.items()},
     )
-    return LearningRows(fewer, learning.histories, learning.at[rows])
+    return LearningRows(fewer, learning.histories, learning.at[rows], learning.seen, learning.once)
 
 
 @dataclass(frozen=True)

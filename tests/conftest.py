@@ -190,7 +190,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, generate: Generate) -> fpm
         settings = yaml.safe_load(profile.read_text(encoding="utf-8")) | {"simulated": True}
         profile.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
         for file in (root / "models").glob("*.yaml"):
-            text = file.read_text(encoding="utf-8").replace("negatives: 50000", "negatives: 4000")
+            text = file.read_text(encoding="utf-8").replace("negatives: 100000", "negatives: 4000")
             file.write_text(text.replace("patience: 30", "patience: 15") + "folds: 2\n", encoding="utf-8")
         county = fpml.open(root)
         county.intake(generate(county.workspace.deliveries, households=1500, months=36))

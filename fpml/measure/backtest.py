@@ -101,7 +101,6 @@ class Learners:
     ) -> "Learners":
         """All methods, each from what had matured by the origin; raises NotYetError with too few known falls."""
         model = fit(definition, learning, catalogue, origin=origin, run=run)
-        shown = {h: taught(definition, learning, catalogue, origin, h) for h in model.horizons}
 
         def linear(h: int) -> baselines.Predict:
             # A part of the negatives is enough for it, and it takes its time.
@@ -109,11 +108,18 @@ class Learners:
             return baselines.logistic_regression(x, y, kept=learning.sample.share_dealt(origin))
 
         def boosted(h: int) -> baselines.Predict:
-            x, y, _ = shown[h]
+            x, y, _ = taught(definition, learning, catalogue, origin, h)
             return baselines.plain_lightgbm(x, y, seed=definition.seed, kept=learning.sample.kept(origin))
 
-        x, y, weight = shown[catalogue.county.ranking(definition.outcome)]
-        rows = _rows(learning, origin, catalogue.county.ranking(definition.outcome))
+        def beside() -> tuple[Mapping[int, baselines.Predict], Mapping[int, baselines.Predict]]:
+            a, b = run(linear, model.horizons), run(boosted, model.horizons)
+            return dict(zip(model.horizons, a, strict=True)), dict(zip(model.horizons, b, strict=True))
+
+        key = ("beside", learning.sample.digest, definition.way, model.horizons, origin)
+        logistic, plain = learning.once(key, beside)
+        ranking = catalogue.county.ranking(definition.outcome)
+        x, y, weight = taught(definition, learning, catalogue, origin, ranking)
+        rows = _rows(learning, origin, ranking)
         own = learning.sample.at_risk[rows]
         if y[own].any():
             # Of those at risk alone: with `any_risk` the others would choose for them.
@@ -122,8 +128,8 @@ class Learners:
         below = catalogue.county.below_already
         return cls(
             model,
-            dict(zip(shown, run(linear, shown), strict=True)),
-            dict(zip(shown, run(boosted, shown), strict=True)),
+            logistic,
+            plain,
             baselines.village_mean(homes, y, weight),
             baselines.best_column(x, y, weight),
             below.feature,
@@ -175,7 +181,7 @@ def taught(
 ) -> tuple[Matrix, Ints, Floats]:
     """The matrix, labels and weights (household-months that each stands for) that the others learn from.
 
-    With `any_risk`, as ours, from a part of those at risk of other outcomes too, each of which stands for itself.
+    With `any_risk`, as ours, from those at risk of other outcomes too.
     """
     rows = _rows(learning, origin, horizon, dealt=dealt)
     label = learning.sample.label[horizon][rows].astype(np.int64)

@@ -3,7 +3,7 @@
 from fpml.risk.calibrate import Calibration, fit_calibration, rearranged
 from fpml.risk.definition import ModelDefinition, load_definition
 from fpml.risk.explain import Contributions, contributions
-from fpml.risk.learning import LearningRows, Sample, sampled, with_features
+from fpml.risk.learning import LearningRows, Once, Sample, sampled, with_features
 from fpml.risk.model import Learnt, RiskModel, fit
 from fpml.risk.seen import MONTHS_LISTED, Finds, Seen
 from fpml.risk.shown import LEAST_FALLEN
@@ -11,6 +11,6 @@ from fpml.risk.tuning import Ahead, Budget, Trial, Tuned, tune, write_trees
 
 __all__ = [
     "LEAST_FALLEN", "MONTHS_LISTED", "Ahead", "Budget", "Calibration", "Contributions", "Finds", "LearningRows",
-    "Learnt", "ModelDefinition", "RiskModel", "Sample", "Seen", "Trial", "Tuned", "contributions", "fit",
+    "Learnt", "ModelDefinition", "Once", "RiskModel", "Sample", "Seen", "Trial", "Tuned", "contributions", "fit",
     "fit_calibration", "load_definition", "rearranged", "sampled", "tune", "with_features", "write_trees",
 ]  # fmt: skip

@@ -39,10 +39,13 @@ class ModelDefinition(Policy):
     """One model: an outcome, the horizons it learns from (stacked, months), and its trees.
 
     `learn_rows: known` learns from every household whose state was known, those already below the line included, with
-    that state as a feature; `any_risk` from those at risk of its outcome and from a part of those at risk of any other
-    that ends in the same fall, for an outcome of which few are at risk. Scores are only ever of those at risk, and so
-    is calibration where enough of them fell. `negatives`: of so many household-months without a fall it learns, chosen
-    by chance (see `fpml.risk.learning`); of all where it is left out.
+    that state as a feature; `any_risk` from all who are at risk of any outcome that ends in the same fall, so that
+    models of several such outcomes have the same trees. Scores are only ever of those at risk, and so is calibration
+    where enough of them fell. `negatives`: of so many household-months without a fall it learns, chosen by chance (see
+    `fpml.risk.learning`); of all where it is left out.
+    `delay`: by about how many months the register follows falls (0: they are seen as they come). Who enters it sooner
+    has mostly fallen before the as-of; so a horizon that is shorter is calibrated by the last of so many months: of
+    those who have not entered before these, by who enters in them.
     `audited`: a fall that the register tells of is weighted by one over the chance that such falls are seen, as audits
     tell (see `fpml.risk.seen`); where none has told, all are alike.
     `repeats`: how often households are dealt into folds, each time anew; scores are the mean of all folds' trees.
@@ -51,6 +54,7 @@ class ModelDefinition(Policy):
     outcome: str
     learn_horizons: tuple[Annotated[int, Field(ge=1, le=60)], ...] = Field(min_length=1)
     learn_rows: Literal["known", "at_risk", "any_risk"] = "at_risk"
+    delay: int = Field(default=0, ge=0, le=60)
     audited: bool = False
     leave_out: tuple[str, ...] = ()
     negatives: int | None = Field(default=None, ge=1000)
@@ -59,6 +63,11 @@ class ModelDefinition(Policy):
     seed: int = Field(ge=0)
     trees: Trees
     linear: Beside | None = None
+
+    @property
+    def way(self) -> str:
+        """All but the outcome, as text: models that learn from the same rows in one way have the same trees."""
+        return self.model_dump_json(exclude={"outcome"})
 
     def features(self, catalogue: Catalogue) -> tuple[str, ...]:
         """The features that the model reads, in the catalogue's order."""
@@ -79,6 +88,9 @@ def load_definition(path: Path, catalogue: Catalogue) -> ModelDefinition:
     if missing:
         fault = Fault(where + "learn_horizons", f"horizon {min(missing)} is scored and not learnt", "Add it.")
         raise PolicyError([fault])
+    if definition.delay > max(definition.learn_horizons):
+        problem = f"a delay of {definition.delay} months, and horizons of up to {max(definition.learn_horizons)}"
+        raise PolicyError([Fault(where + "delay", problem, "Write a shorter one, or 0.")])
     for name in definition.linear.bent if definition.linear else ():
         if name not in definition.features(catalogue):
             remedy = did_you_mean(name, definition.features(catalogue))

@@ -7,9 +7,10 @@ probability p are the true odds divided by p (King and Zeng, "Logistic regressio
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,16 +20,16 @@ import pyarrow as pa
 from fpml.catalogue import Catalogue, OutcomeDefinition
 from fpml.dates import AsOf
 from fpml.features import KEY, as_of_months
-from fpml.outcomes import Bools, Labels, household_codes, labels, matured, risk_set
+from fpml.outcomes import UNKNOWN, Bools, Labels, household_codes, labels, matured, risk_set
 from fpml.risk.definition import ModelDefinition
 from fpml.risk.seen import Seen
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Made = TypeVar("Made")
 FAR = np.iinfo(np.int64).max
-# With `any_risk`, the share of household-months at risk of other outcomes that is learnt from: one month says nearly
-# what the next does, and those at risk of the outcome itself are not to drown among them.
-PART_OF_OTHERS = 0.25
+# How many things are kept that models have in common.
+KEPT = 20
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Sample:
     `label`: what came of each at each horizon that is learnt, -1 where that is not known; `chance`: the number in
     [0, 1) by which a negative is kept or left; `negatives`: of how many negatives there were, by the month in which
     their first label had matured; `judged`: by which rows it is told how well it was learnt, those at risk, and with
-    `any_risk` all.
+    `any_risk` all; `late`: for each horizon that is shorter than the register's delay, the label of its last months, as
+    many as the horizon has: 1 fell in them, 0 not by their end, -1 sooner, or not known.
     """
 
     outcome: OutcomeDefinition
@@ -49,6 +51,7 @@ class Sample:
     chance: Floats
     negatives: dict[int, int]
     wanted: int | None
+    late: dict[int, Labels] = field(default_factory=dict)
 
     def kept(self, origin: AsOf) -> float:
         """The share of the negatives that is learnt from at an origin, from those that had matured by then alone."""
@@ -79,6 +82,19 @@ class Sample:
         return np.flatnonzero(known & ((label == 1) | ((self.chance >= least) & (self.chance < most))))
 
     @cached_property
+    def digest(self) -> str:
+        """Of the household-months, their labels, and which of them judge: two samples of one digest teach the same.
+
+        The chances stand for the household-months: each is a hash of one, and of the seed.
+        """
+        number = hashlib.blake2b(self.chance.tobytes(), digest_size=16)
+        for h, label in sorted(self.label.items()):
+            number.update(bytes([h]) + np.ascontiguousarray(label).tobytes())
+        number.update(np.packbits(self.judged).tobytes())
+        number.update(repr((self.outcome.known_after_months, sorted(self.negatives.items()), self.wanted)).encode())
+        return number.hexdigest()
+
+    @cached_property
     def _months(self) -> Ints:
         return as_of_months(self.rows)
 
@@ -88,16 +104,35 @@ def _not_told(_: AsOf) -> Seen | None:
 
 
 @dataclass(frozen=True)
+class Once:
+    """What models have in common that learn from the same household-months is made once, and the latest kept."""
+
+    kept: dict[Hashable, object] = field(default_factory=dict, repr=False)
+
+    def __call__(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What a key stands for: made now, or before."""
+        if key in self.kept:
+            return cast(Made, self.kept[key])
+        made = make()
+        self.kept[key] = made
+        while len(self.kept) > KEPT:
+            del self.kept[next(iter(self.kept))]
+        return made
+
+
+@dataclass(frozen=True)
 class LearningRows:
     """A sample with its features: row i of the sample is row `at[i]` of `histories`.
 
-    `seen`: how probably falls are seen, as audits had told by an origin; None where they had not.
+    `seen`: how probably falls are seen, as audits had told by an origin; None where they had not. `once`: what models
+    have in common whose samples are of the same histories.
     """
 
     sample: Sample
     histories: pa.Table
     at: Ints
     seen: Callable[[AsOf], Seen | None] = _not_told
+    once: Once = field(default_factory=Once)
 
 
 def sampled(
@@ -116,9 +151,13 @@ def sampled(
     chance = chances(histories, seed=definition.seed)
     eligible = risks.state_known if definition.learn_rows == "known" else risks.at_risk
     if definition.learn_rows == "any_risk":
-        part = chances(histories, seed=definition.seed + 1) < PART_OF_OTHERS
-        eligible = eligible | (part & _others(outcome, histories, catalogue))
+        eligible = eligible | _others(outcome, histories, catalogue)
     label = {h: labels(outcome, histories, catalogue, h) for h in sorted(definition.learn_horizons)}
+    late = {}
+    if any(h < definition.delay for h in label):
+        by_then = labels(outcome, histories, catalogue, definition.delay)
+        sooner = {h: labels(outcome, histories, catalogue, definition.delay - h) for h in label if h < definition.delay}
+        late = {h: np.where(of == 0, by_then, UNKNOWN) for h, of in sooner.items()}
     first = np.full(months.size, FAR)  # the month from which a row has a label that is no fall
     fell = np.zeros(months.size, bool)
     for h, of in label.items():
@@ -138,6 +177,7 @@ def sampled(
         chance[rows],
         negatives,
         definition.negatives,
+        {h: of[rows] for h, of in late.items()},
     )
 
 
@@ -165,12 +205,14 @@ def _share(wanted: int | None, there: int) -> float:
     return 1.0 if wanted is None or there <= wanted else wanted / there
 
 
-def with_features(sample: Sample, histories: pa.Table, seen: Callable[[AsOf], Seen | None] = _not_told) -> LearningRows:
-    """A sample and its rows' features, from histories that hold each of them."""
+def with_features(
+    sample: Sample, histories: pa.Table, seen: Callable[[AsOf], Seen | None] = _not_told, once: Once | None = None
+) -> LearningRows:
+    """A sample and its rows' features, from histories that hold each of them; `once`: see `LearningRows`."""
     position = pd.MultiIndex.from_arrays(_keys(histories)).get_indexer(pd.MultiIndex.from_arrays(_keys(sample.rows)))
     if (position < 0).any():
         raise ValueError(f"{int((position < 0).sum())} rows of the sample have no history")
-    return LearningRows(sample, histories, position.astype(np.int64), seen)
+    return LearningRows(sample, histories, position.astype(np.int64), seen, once or Once())
 
 
 def _keys(table: pa.Table) -> tuple["pd.Series[str]", Ints]:

@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,16 +20,12 @@ from fpml.errors import InputError, NotYetError
 from fpml.features import Run, one_by_one
 from fpml.risk.calibrate import Calibration, fit_calibration
 from fpml.risk.definition import ModelDefinition
+from fpml.risk.grove import Grove
 from fpml.risk.learning import LearningRows
 from fpml.risk.linear import Linear
 from fpml.risk.shapley import shapley
 from fpml.risk.shown import Matrix, Shown
 from fpml.risk.trees import Trees
-
-try:
-    import lightgbm as lgb
-except OSError as e:  # the wheel does not carry the OpenMP runtime
-    raise InputError("lightgbm", f"cannot start ({e})", "Install the OpenMP runtime (Debian: libgomp1).") from None
 
 Floats = npt.NDArray[np.float64]
 LEAST_POSITIVE = 50
@@ -195,13 +191,24 @@ def fit(
     or one by one. Raises NotYetError with too few known falls.
     """
     shown = Shown.of(definition, learning, catalogue, origin=origin, without=without)
-    return learn(definition, shown, catalogue, origin=origin, run=run)
+    horizons = catalogue.county.outcomes[definition.outcome].horizons
+    key = ("grove", learning.sample.digest, definition.way, horizons, origin, *sorted(without))
+    return learn(definition, shown, catalogue, origin=origin, run=run, once=partial(learning.once, key))
 
 
 def learn(
-    definition: ModelDefinition, shown: Shown, catalogue: Catalogue, *, origin: AsOf, run: Run = one_by_one
+    definition: ModelDefinition,
+    shown: Shown,
+    catalogue: Catalogue,
+    *,
+    origin: AsOf,
+    run: Run = one_by_one,
+    once: Callable[[Callable[[], Grove]], Grove] = lambda grow: grow(),
 ) -> RiskModel:
-    """The model of the rows that are shown: see `fit`. Other trees can so be tried on the same rows."""
+    """The model of the rows that are shown: see `fit`. Other trees can so be tried on the same rows.
+
+    `once` may give a grove that was grown of the same rows in the same way.
+    """
     horizons = catalogue.county.outcomes[definition.outcome].horizons
     events = {h: int(shown.label[shown.judged_at(h)].sum()) for h in definition.learn_horizons}
     if sum(events.values()) < LEAST_POSITIVE or not events[catalogue.county.ranking(definition.outcome)]:
@@ -210,128 +217,32 @@ def learn(
             f"{sum(events.values())} labels that are known falls by {origin} (at least {LEAST_POSITIVE} are needed)",
             "Take in more months, or train at a later as-of.",
         )
-    deals = [(r, k) for r in range(definition.repeats) for k in range(definition.folds)]
-    grown = run(partial(_grow, definition, shown), deals)
-    best = _best([g.losses for g in grown])
-    boosters = [g.cut(best) for g in grown]
     scored = tuple(h for h in horizons if events[h])
-    bent = _bent(definition, catalogue)
-    linear = run(partial(_regressed, shown, scored, bent), deals) if definition.linear else []
-    share = definition.linear.share if definition.linear else 0.0
-    out_of_fold = np.full(shown.label.size, math.log(shown.kept))
-    for i, (r, k) in enumerate(deals):
-        held = shown.fold[r] == k
-        told = np.asarray(boosters[i].predict(shown.x[held], raw_score=True))
-        out_of_fold[held] += (1 - share) * told / definition.repeats
-        for h, beside in linear[i].items() if linear else ():
-            rows = np.flatnonzero(held & (shown.horizon == h))
-            out_of_fold[rows] += share * beside.raw(shown.x[rows, :-1]) / definition.repeats
+    grove = once(partial(Grove.of, definition, shown, catalogue, horizons=scored, run=run))
     calibrations = {
-        h: fit_calibration(out_of_fold[rows], shown.label[rows], shown.weight[rows])
-        for h, rows in ((h, shown.calibrated_at(h)) for h in scored)
+        h: fit_calibration(grove.out_of_fold(shown, rows, h), label, shown.weight[rows])
+        for h, (rows, label) in ((h, shown.level(h)) for h in scored)
     }
     return RiskModel(
         outcome=definition.outcome,
         features=definition.features(catalogue),
-        boosters=tuple(b.model_to_string() for b in boosters),
+        boosters=tuple(b.model_to_string() for b in grove.boosters),
         calibrations=calibrations,
         learnt=Learnt(
             str(origin),
             int(shown.label.size),
             sum(events.values()),
             int(np.unique(shown.household).size),
-            best,
+            grove.rounds,
             shown.seen,
             round(shown.effective, 1) if shown.seen else None,
             shown.fallen(shown.at_risk) if definition.learn_rows == "any_risk" else None,
         ),
         meaning=catalogue.meaning,
         kept=shown.kept,
-        linear={h: tuple(of[h] for of in linear) for h in scored} if linear else {},
-        share=share,
+        linear={h: tuple(of[h] for of in grove.linear) for h in scored} if grove.linear else {},
+        share=grove.share,
     )
-
-
-@dataclass(frozen=True)
-class Grown:
-    """One fold's trees, and how well those judged that it was not shown are told after each round.
-
-    `losses`: the log loss summed over these rows, each for all that it stands for.
-    """
-
-    booster: lgb.Booster
-    losses: Floats
-
-    def cut(self, rounds: int) -> lgb.Booster:
-        """Its first trees alone."""
-        return lgb.Booster(model_str=self.booster.model_to_string(num_iteration=rounds))
-
-
-def _bent(definition: ModelDefinition, catalogue: Catalogue) -> tuple[int, ...]:
-    """The columns that the regression beside the trees may bend."""
-    names = definition.features(catalogue)
-    return tuple(names.index(n) for n in definition.linear.bent) if definition.linear else ()
-
-
-def _regressed(shown: Shown, horizons: Sequence[int], bent: Sequence[int], deal: tuple[int, int]) -> dict[int, Linear]:
-    """The regressions of the households outside a fold, one a horizon that is scored."""
-    r, k = deal
-    learn = {h: np.flatnonzero((shown.fold[r] != k) & (shown.horizon == h)) for h in horizons}
-    return {h: Linear.fit(shown.x[rows, :-1], shown.label[rows], bent) for h, rows in learn.items()}
-
-
-def _best(losses: Sequence[Floats]) -> int:
-    """After how many rounds all folds together are told best: one fold has too few falls to say."""
-    rounds = min(of.size for of in losses)
-    return int(np.argmin(np.sum([of[:rounds] for of in losses], axis=0))) + 1
-
-
-def _grow(definition: ModelDefinition, shown: Shown, deal: tuple[int, int]) -> Grown:
-    """Trees fitted on the other folds' households, until those of the fold are told no better for some rounds.
-
-    `deal`: which repeat, and which fold of it.
-    """
-    trees, (r, k) = definition.trees, deal
-    fold = shown.fold[r]
-    parameters = {
-        "objective": "binary",
-        "metric": "binary_logloss",
-        "learning_rate": trees.learning_rate,
-        "num_leaves": trees.num_leaves,
-        "min_data_in_leaf": trees.min_data_in_leaf,
-        "feature_fraction": trees.feature_fraction,
-        "bagging_fraction": trees.bagging_fraction,
-        "bagging_freq": 1,
-        "lambda_l2": trees.lambda_l2,
-        "seed": definition.seed + r * definition.folds + k,
-        # Folds are fitted side by side instead: threads within one wait for each other at every split.
-        "num_threads": 1,
-        "deterministic": True,
-        "force_col_wise": True,
-        "verbosity": -1,
-    }
-    learn, held = fold != k, (fold == k) & shown.judged
-    # Negatives are learnt from as they are: what they stand for is in the offset.
-    falls = np.where(shown.label == 1, shown.weight, 1.0)[learn] if shown.seen else None
-    train = lgb.Dataset(shown.x[learn], shown.label[learn], weight=falls, free_raw_data=True)
-    # Judged as all that is learnt from would be: with the offset, each negative for all that it stands for.
-    valid = lgb.Dataset(
-        shown.x[held],
-        shown.label[held],
-        reference=train,
-        weight=shown.weight[held],
-        init_score=np.full(int(held.sum()), math.log(shown.kept)),
-    )
-    told: dict[str, dict[str, list[float]]] = {}
-    booster = lgb.train(
-        parameters,
-        train,
-        trees.rounds,
-        valid_sets=[valid],
-        callbacks=[lgb.record_evaluation(told), lgb.early_stopping(trees.patience, verbose=False)],
-    )
-    losses = np.array(told["valid_0"]["binary_logloss"]) * shown.weight[held].sum()
-    return Grown(booster, losses)
 
 
 def _as_json(calibrations: Mapping[int, Calibration]) -> dict[str, dict[str, float]]:

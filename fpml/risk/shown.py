@@ -1,6 +1,6 @@
 """What trees are shown at an origin: the matrix of all horizons, its labels, and which rows tell skill and level."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.features import matrix
+from fpml.outcomes import UNKNOWN
 from fpml.risk.definition import ModelDefinition
 from fpml.risk.learning import LearningRows, households_hashed
 
@@ -26,7 +27,7 @@ class Shown:
 
     `judged`: by which rows skill is judged (see `Sample`); `weight`: how many household-months such a row stands for,
     of the part that is learnt from; `household`: a number of its household; `fold`: which fold it is in, one row a
-    repeat; `seen`: see `Learnt`.
+    repeat; `late`: see `Sample`; `seen`: see `Learnt`.
     """
 
     x: Matrix
@@ -38,6 +39,7 @@ class Shown:
     household: npt.NDArray[np.int64]
     fold: npt.NDArray[np.int64]
     kept: float
+    late: Mapping[int, npt.NDArray[np.int8]]
     seen: tuple[float, float] | None = None
 
     @property
@@ -76,16 +78,29 @@ class Shown:
             weight[falls] = 1 / seen.chance(sample.rows.take(pa.array(rows[falls])), h) if seen else 1.0
         told = (seen.listed, seen.unlisted) if seen else None
         at_risk, judged = sample.at_risk[rows], sample.judged[rows]
-        return cls(x, label, horizon, at_risk, judged, weight, number[0], number % definition.folds, kept, told)
+        fold = number % definition.folds
+        # Of the shortest horizon that covers the delay all who fell in its last months are there.
+        after = min((h for h in definition.learn_horizons if h >= definition.delay), default=0)
+        late = {h: np.where(horizon == after, of[rows], UNKNOWN) for h, of in sample.late.items()}
+        return cls(x, label, horizon, at_risk, judged, weight, number[0], fold, kept, late, told)
 
     def judged_at(self, horizon: int) -> npt.NDArray[np.int64]:
         """The rows of a horizon by which skill is judged."""
         return np.flatnonzero(self.judged & (self.horizon == horizon))
 
-    def calibrated_at(self, horizon: int) -> npt.NDArray[np.int64]:
-        """The rows of a horizon that calibrate it: of those at risk, where so many of these fell that they tell."""
-        own = self.judged & self.at_risk & (self.horizon == horizon)
-        return np.flatnonzero(own) if self.fallen(own) >= LEAST_FALLEN else self.judged_at(horizon)
+    def level(self, horizon: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8]]:
+        """The rows that calibrate a horizon, and their labels: of those at risk, where enough of these fell to tell.
+
+        Of a horizon that is shorter than the register's delay, the label is that of the delay's last months.
+        """
+        label, told = self.label, self.judged & (self.horizon == horizon)
+        late = self.late.get(horizon)
+        if late is not None and (self.judged & (late == 1)).any():
+            label, told = late, self.judged & (late >= 0)
+        fallen = told & self.at_risk & (label == 1)
+        enough = np.unique(self.household[fallen]).size >= LEAST_FALLEN
+        rows = np.flatnonzero(told & self.at_risk if enough else told)
+        return rows, label[rows]
 
     def fallen(self, rows: npt.NDArray[np.bool_]) -> int:
         """How many households fell among some rows."""
