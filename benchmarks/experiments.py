@@ -31,7 +31,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 import fpml
 from fpml import features
-from fpml.catalogue import Catalogue, OutcomeDefinition
+from fpml.catalogue import Catalogue
 from fpml.dates import AsOf
 from fpml.features import KEY, as_of_months, matrix
 from fpml.outcomes import told_by
@@ -42,12 +42,11 @@ from fpml.simulate import Plan, load_profile
 SIZES = {"small": (3_000, 36, (0,)), "full": (30_000, 48, (0, 1, 2))}
 HORIZON, ORIGINS, DRAWS = 6, 2, 200
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-EITHER = "either"
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A county opened for experiments; its policy has an outcome more, for whoever is not in monitoring."""
+    """A county opened for experiments."""
 
     county: fpml.County
     catalogue: Catalogue
@@ -58,12 +57,8 @@ class Ground:
     def of(cls, root: Path, seeds: Sequence[int]) -> "Ground":
         """The workspace's."""
         county = fpml.open(root)
-        outcomes = county.catalogue.county.outcomes
-        one = next(iter(outcomes.values()))
-        shared = [c for c in one.at_risk if all(c in o.at_risk for o in outcomes.values())]
-        either = one.model_copy(update={"at_risk": tuple(shared)})
-        catalogue = with_outcomes(county.catalogue, {**outcomes, EITHER: either})
-        return cls(county, catalogue, county.histories(*county.as_ofs(), names=told_by(catalogue)), seeds)
+        told = county.histories(*county.as_ofs(), names=told_by(county.catalogue))
+        return cls(county, county.catalogue, told, seeds)
 
     @cached_property
     def runs(self) -> list[list[AsOf]]:
@@ -78,19 +73,18 @@ class Ground:
         """The last as-of."""
         return self.county.as_ofs()[-1]
 
-    def lessons(self, definition: ModelDefinition, catalogue: Catalogue | None = None) -> LearningRows:
+    def alone(self, outcome: str) -> ModelDefinition:
+        """An outcome's definition as other things are tried on it: of those at risk of it, calibrated without delay."""
+        return self.county.definition(outcome).model_copy(update={"learn_rows": "at_risk", "delay": 0})
+
+    def lessons(self, definition: ModelDefinition) -> LearningRows:
         """What there is to learn from, and to judge by, at all origins."""
-        policy = catalogue or self.catalogue
+        policy = self.catalogue
         origins = [*(run[0] for run in self.runs), self.end]
         sample = sampled(definition, self.told, policy, origins=origins)
         names = tuple(dict.fromkeys([*definition.features(policy), "village__last__ever"]))
         whole = self.county.histories(*self.county.as_ofs(), rows=sample.rows.select(list(KEY)), names=names)
         return with_features(sample, whole)
-
-
-def with_outcomes(catalogue: Catalogue, outcomes: Mapping[str, OutcomeDefinition]) -> Catalogue:
-    """The catalogue with other outcomes."""
-    return replace(catalogue, county=catalogue.county.model_copy(update={"outcomes": dict(outcomes)}))
 
 
 @dataclass(frozen=True)
@@ -132,8 +126,8 @@ class Forest:
 
     def probability(self, x: np.ndarray[Any, Any], horizon: int) -> Floats:
         """Calibrated."""
-        rows = self.shown.calibrated_at(horizon)
-        told = fit_calibration(self.raw[rows], self.shown.label[rows], self.shown.weight[rows])
+        rows, label = self.shown.level(horizon)
+        told = fit_calibration(self.raw[rows], label, self.shown.weight[rows])
         return told(self.predict(x, horizon))
 
 
@@ -219,7 +213,7 @@ def _stage(ground: Ground, definition: ModelDefinition) -> tuple[LearningRows, l
 
 def hazard(ground: Ground, outcome: str = "new_poverty") -> list[dict[str, Any]]:
     """Horizons stacked, six months alone, or monthly hazards whose product is the chance of no fall."""
-    plain = ground.county.definition(outcome)
+    plain = ground.alone(outcome)
     monthly = plain.model_copy(update={"learn_horizons": tuple(range(1, HORIZON + 1))})
     alone = plain.model_copy(update={"learn_horizons": (HORIZON,)})
     lessons, judged = _stage(ground, plain)
@@ -266,37 +260,22 @@ def learnt_from(ground: Ground, definition: ModelDefinition, lessons: LearningRo
     return learnt
 
 
-def cleared(ground: Ground, outcome: str = "renewed") -> list[dict[str, Any]]:
-    """Renewed spells: learnt from the cleared alone, from a part of all at risk besides, or from all alike."""
-    own = ground.county.definition(outcome).model_copy(update={"learn_rows": "at_risk"})
-    parts = own.model_copy(update={"learn_rows": "any_risk"})
-    every = ground.county.definition("new_poverty").model_copy(update={"outcome": EITHER})
-    lessons, judged = _stage(ground, own)
-    return compared(ground, {
-        "a part of all at risk besides": learnt_from(ground, parts, ground.lessons(parts)),
-        "the cleared alone": learnt_from(ground, own, lessons),
-        "one model for all, calibrated by all": learnt_from(ground, every, ground.lessons(every)),
-    }, judged)  # fmt: skip
-
-
 def together(ground: Ground) -> list[dict[str, Any]]:
-    """Relapse and new poverty: a model each, or one for all who are not in monitoring (with the cleared)."""
-    both = ground.county.definition("new_poverty").model_copy(update={"outcome": EITHER})
-    shared = ground.lessons(both)
+    """Each outcome: learnt from those at risk of it alone, or from all who are at risk of any."""
     out = []
-    for name in ("new_poverty", "relapse"):
-        own = ground.county.definition(name)
+    for name in ground.catalogue.county.outcomes:
+        own = ground.alone(name)
+        every = own.model_copy(update={"learn_rows": "any_risk"})
         lessons, judged = _stage(ground, own)
-
-        variants = {f"{name}: a model of its own": learnt_from(ground, own, lessons),
-                    f"{name}: one for both": learnt_from(ground, both, shared)}  # fmt: skip
+        variants = {f"{name}: of those at risk of it": learnt_from(ground, own, lessons),
+                    f"{name}: of all at risk of any": learnt_from(ground, every, ground.lessons(every))}  # fmt: skip
         out += compared(ground, variants, judged)
     return out
 
 
 def monotone(ground: Ground, outcome: str = "new_poverty") -> list[dict[str, Any]]:
     """No constraint; every direction that the policy tells of what it says now; income alone; medical cost alone."""
-    definition = ground.county.definition(outcome)
+    definition = ground.alone(outcome)
     names = definition.features(ground.catalogue)
     lessons, judged = _stage(ground, definition)
     sign = {n: _sign(ground.catalogue, n) for n in names}
@@ -336,7 +315,7 @@ def _sign(catalogue: Catalogue, name: str) -> int:
 
 def negatives(ground: Ground, outcome: str = "new_poverty") -> list[dict[str, Any]]:
     """How many household-months without a fall are learnt from, all judged on the same rows."""
-    definition = ground.county.definition(outcome)
+    definition = ground.alone(outcome)
     _, judged = _stage(ground, definition)
 
     def of(number: int) -> Variant:
@@ -356,7 +335,7 @@ def negatives(ground: Ground, outcome: str = "new_poverty") -> list[dict[str, An
 
 def calibrations(ground: Ground, outcome: str = "new_poverty") -> list[dict[str, Any]]:
     """The same log-odds through each curve, fitted out of fold at the origin, held against what came later."""
-    definition = ground.county.definition(outcome)
+    definition = ground.alone(outcome)
     lessons, judged = _stage(ground, definition)
     grown: dict[tuple[AsOf, int], Forest] = {}
 
@@ -432,7 +411,7 @@ CURVES: dict[str, Curve] = {
     "Venn-Abers": _venn_abers,
     "none": lambda raw, label, weight, at: expit(at),
 }
-EXPERIMENTS = {f.__name__: f for f in (hazard, together, cleared, monotone, negatives, calibrations)}
+EXPERIMENTS = {f.__name__: f for f in (hazard, together, monotone, negatives, calibrations)}
 
 
 def grown(root: Path, size: str) -> None:

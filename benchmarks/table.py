@@ -202,7 +202,7 @@ def ceilings() -> Iterator[tuple[str, str]]:
     told = _read("ceiling")
     households = told["asked"]["households"]
     for way in told["ceiling"]:
-        if (way["kind"], way["counties"]) == ("fall", "all"):
+        if way["kind"] == "fall":
             share = f"{way['share']:.0%} [{way['share_low']:.0%}, {way['share_high']:.0%}]"
             size = f"{way['number']} counties of {households:,} households, {way['outcome']}, {way['events']:,}"
             yield (
@@ -210,15 +210,10 @@ def ceilings() -> Iterator[tuple[str, str]]:
                 f"best single ranking {way['of_single']:.3f}, fpml {way['ours']:.3f}, learnt from ten times the "
                 f"households {way['ceiling']:.3f}: {share} of the way",
             )
-    for counties in ("all", "repeated"):
-        ours = [c for c in told["calibration"]
-                if (c["method"], c["kind"], c["counties"]) == ("fpml", "fall", counties)]  # fmt: skip
-        each = (f"{c['outcome']} {c['horizon']} m: {c['ratio']:.2f} {c['verdict']}" for c in ours)
-        which = "counties" if counties == "all" else "of them, grown to repeat the measurement,"
-        if not ours:
-            continue
-        size = f"{ours[0]['number']} {which} of {households:,} households"
-        yield f"expected over observed falls (simulated: {size})", "; ".join(each)
+    ours = [c for c in told["calibration"] if (c["method"], c["kind"]) == ("fpml", "fall")]
+    each = (f"{c['outcome']} {c['horizon']} m: {c['ratio']:.2f} {c['verdict']}" for c in ours)
+    size = f"{ours[0]['number']} counties of {households:,} households"
+    yield f"expected over observed falls (simulated: {size})", "; ".join(each)
 
 
 def over_the_grid() -> Iterator[tuple[str, str]]:

@@ -229,7 +229,9 @@ def test_a_horizon_shorter_than_the_register_s_delay_is_calibrated_by_the_last_m
     shown = Shown.of(asked, with_features(sample, whole), trained.catalogue, origin=origin)
     outcome = trained.catalogue.county.outcomes["relapse"]
     by = {h: labels(outcome, whole, trained.catalogue, h) for h in (1, 3, 4)}
-    row = {k: i for i, k in enumerate(zip(whole["household_id"].to_pylist(), as_of_months(whole).tolist(), strict=True))}
+    row = {
+        k: i for i, k in enumerate(zip(whole["household_id"].to_pylist(), as_of_months(whole).tolist(), strict=True))
+    }
     names = list(zip(sample.rows["household_id"].to_pylist(), as_of_months(sample.rows).tolist(), strict=True))
     dealt = {h: [row[names[i]] for i in sample.dealt(h, origin)] for h in asked.learn_horizons}
     place = np.concatenate([dealt[h] for h in asked.learn_horizons])
