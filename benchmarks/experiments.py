@@ -40,7 +40,7 @@ from fpml.risk.shown import Shown
 from fpml.simulate import Plan, load_profile
 
 SIZES = {"small": (3_000, 36, (0,)), "full": (30_000, 48, (0, 1, 2))}
-HORIZON, ORIGINS, DRAWS = 6, 2, 200
+HORIZON, ORIGINS, DRAWS, LEAST = 6, 2, 200, 20
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -75,14 +75,14 @@ class Ground:
 
     def alone(self, outcome: str) -> ModelDefinition:
         """An outcome's definition as other things are tried on it: of those at risk of it, calibrated without delay."""
-        return self.county.definition(outcome).model_copy(update={"learn_rows": "at_risk", "delay": 0})
+        own = {"learn_rows": "at_risk", "negatives": 50_000, "delay": 0}
+        return self.county.definition(outcome).model_copy(update=own)
 
     def lessons(self, definition: ModelDefinition) -> LearningRows:
         """What there is to learn from, and to judge by, at all origins."""
-        policy = self.catalogue
         origins = [*(run[0] for run in self.runs), self.end]
-        sample = sampled(definition, self.told, policy, origins=origins)
-        names = tuple(dict.fromkeys([*definition.features(policy), "village__last__ever"]))
+        sample = sampled(definition, self.told, self.catalogue, origins=origins)
+        names = tuple(dict.fromkeys([*definition.features(self.catalogue), "village__last__ever"]))
         whole = self.county.histories(*self.county.as_ofs(), rows=sample.rows.select(list(KEY)), names=names)
         return with_features(sample, whole)
 
@@ -126,8 +126,9 @@ class Forest:
 
     def probability(self, x: np.ndarray[Any, Any], horizon: int) -> Floats:
         """Calibrated."""
-        rows, label = self.shown.level(horizon)
-        told = fit_calibration(self.raw[rows], label, self.shown.weight[rows])
+        assert not self.shown.late, "rows are scored at their own horizon"
+        rows, label, weight = self.shown.level(horizon)
+        told = fit_calibration(self.raw[rows], label, weight)
         return told(self.predict(x, horizon))
 
 
@@ -265,8 +266,10 @@ def together(ground: Ground) -> list[dict[str, Any]]:
     out = []
     for name in ground.catalogue.county.outcomes:
         own = ground.alone(name)
-        every = own.model_copy(update={"learn_rows": "any_risk"})
+        every = own.model_copy(update={"learn_rows": "any_risk", "negatives": 100_000})
         lessons, judged = _stage(ground, own)
+        if min(int(j.label.sum()) for j in judged) < LEAST:
+            continue  # too few of the cleared, in a county of some thousands, to be judged by
         variants = {f"{name}: of those at risk of it": learnt_from(ground, own, lessons),
                     f"{name}: of all at risk of any": learnt_from(ground, every, ground.lessons(every))}  # fmt: skip
         out += compared(ground, variants, judged)

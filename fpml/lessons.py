@@ -74,7 +74,7 @@ class Lessons:
                 rows = pa.concat_tables([s.rows for s in samples.values()]).group_by(list(KEY)).aggregate([])
                 whole = past.histories(*past.as_ofs(latest), rows=rows, names=self.features(wanted.values()))
             once = Once()
-            self.last.rows = {n: with_features(s, whole, self._seen, once) for n, s in samples.items()}
+            self.last.rows = {n: with_features(s, whole, self._seen, once=once) for n, s in samples.items()}
             self.last.key = key
         return self.last.rows
 

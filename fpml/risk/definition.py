@@ -43,9 +43,9 @@ class ModelDefinition(Policy):
     models of several such outcomes have the same trees. Scores are only ever of those at risk, and so is calibration
     where enough of them fell. `negatives`: of so many household-months without a fall it learns, chosen by chance (see
     `fpml.risk.learning`); of all where it is left out.
-    `delay`: by about how many months the register follows falls (0: they are seen as they come). Who enters it sooner
-    has mostly fallen before the as-of; so a horizon that is shorter is calibrated by the last of so many months: of
-    those who have not entered before these, by who enters in them.
+    `delay`: by about how many months the register follows falls (0: they are seen as they come). Many who enter it
+    sooner had fallen before the as-of, which no record tells; so a horizon that is shorter is calibrated by the last of
+    so many months: of those who have not entered before these, by who enters in them (docs/experiments.md).
     `audited`: a fall that the register tells of is weighted by one over the chance that such falls are seen, as audits
     tell (see `fpml.risk.seen`); where none has told, all are alike.
     `repeats`: how often households are dealt into folds, each time anew; scores are the mean of all folds' trees.
@@ -88,6 +88,9 @@ def load_definition(path: Path, catalogue: Catalogue) -> ModelDefinition:
     if missing:
         fault = Fault(where + "learn_horizons", f"horizon {min(missing)} is scored and not learnt", "Add it.")
         raise PolicyError([fault])
+    if definition.delay and len(catalogue.county.as_of_months) < 12:
+        problem = "what is known within months of a delay is told only where there is an as-of each month"
+        raise PolicyError([Fault(where + "delay", problem, "Write 0.")])
     if definition.delay > max(definition.learn_horizons):
         problem = f"a delay of {definition.delay} months, and horizons of up to {max(definition.learn_horizons)}"
         raise PolicyError([Fault(where + "delay", problem, "Write a shorter one, or 0.")])

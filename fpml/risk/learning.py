@@ -105,7 +105,10 @@ def _not_told(_: AsOf) -> Seen | None:
 
 @dataclass(frozen=True)
 class Once:
-    """What models have in common that learn from the same household-months is made once, and the latest kept."""
+    """What models have in common that learn from the same household-months is made once, and the latest kept.
+
+    Models are fitted one after the other: it is not for threads.
+    """
 
     kept: dict[Hashable, object] = field(default_factory=dict, repr=False)
 
@@ -153,11 +156,13 @@ def sampled(
     if definition.learn_rows == "any_risk":
         eligible = eligible | _others(outcome, histories, catalogue)
     label = {h: labels(outcome, histories, catalogue, h) for h in sorted(definition.learn_horizons)}
-    late = {}
+    late: dict[int, Labels] = {}
     if any(h < definition.delay for h in label):
         by_then = labels(outcome, histories, catalogue, definition.delay)
-        sooner = {h: labels(outcome, histories, catalogue, definition.delay - h) for h in label if h < definition.delay}
-        late = {h: np.where(of == 0, by_then, UNKNOWN) for h, of in sooner.items()}
+        for h in (h for h in label if h < definition.delay):
+            before = definition.delay - h
+            sooner = label[before] if before in label else labels(outcome, histories, catalogue, before)
+            late[h] = np.where(sooner == 0, by_then, UNKNOWN)
     first = np.full(months.size, FAR)  # the month from which a row has a label that is no fall
     fell = np.zeros(months.size, bool)
     for h, of in label.items():
@@ -206,7 +211,7 @@ def _share(wanted: int | None, there: int) -> float:
 
 
 def with_features(
-    sample: Sample, histories: pa.Table, seen: Callable[[AsOf], Seen | None] = _not_told, once: Once | None = None
+    sample: Sample, histories: pa.Table, seen: Callable[[AsOf], Seen | None] = _not_told, *, once: Once | None = None
 ) -> LearningRows:
     """A sample and its rows' features, from histories that hold each of them; `once`: see `LearningRows`."""
     position = pd.MultiIndex.from_arrays(_keys(histories)).get_indexer(pd.MultiIndex.from_arrays(_keys(sample.rows)))

@@ -192,7 +192,8 @@ def fit(
     """
     shown = Shown.of(definition, learning, catalogue, origin=origin, without=without)
     horizons = catalogue.county.outcomes[definition.outcome].horizons
-    key = ("grove", learning.sample.digest, definition.way, horizons, origin, *sorted(without))
+    weights = hashlib.blake2b(shown.weight.tobytes(), digest_size=16).hexdigest()  # an audit may have told since
+    key = ("grove", learning.sample.digest, definition.way, horizons, origin, weights, *sorted(without))
     return learn(definition, shown, catalogue, origin=origin, run=run, once=partial(learning.once, key))
 
 
@@ -220,8 +221,8 @@ def learn(
     scored = tuple(h for h in horizons if events[h])
     grove = once(partial(Grove.of, definition, shown, catalogue, horizons=scored, run=run))
     calibrations = {
-        h: fit_calibration(grove.out_of_fold(shown, rows, h), label, shown.weight[rows])
-        for h, (rows, label) in ((h, shown.level(h)) for h in scored)
+        h: fit_calibration(grove.out_of_fold(shown, rows, h), label, weight)
+        for h, (rows, label, weight) in ((h, shown.level(h)) for h in scored)
     }
     return RiskModel(
         outcome=definition.outcome,

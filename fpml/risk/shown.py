@@ -88,8 +88,8 @@ class Shown:
         """The rows of a horizon by which skill is judged."""
         return np.flatnonzero(self.judged & (self.horizon == horizon))
 
-    def level(self, horizon: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8]]:
-        """The rows that calibrate a horizon, and their labels: of those at risk, where enough of these fell to tell.
+    def level(self, horizon: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8], Floats]:
+        """The rows that calibrate a horizon, their labels and weights: of those at risk, where enough of them fell.
 
         Of a horizon that is shorter than the register's delay, the label is that of the delay's last months.
         """
@@ -100,7 +100,9 @@ class Shown:
         fallen = told & self.at_risk & (label == 1)
         enough = np.unique(self.household[fallen]).size >= LEAST_FALLEN
         rows = np.flatnonzero(told & self.at_risk if enough else told)
-        return rows, label[rows]
+        # Who fell after those months stands for itself alone, as one that did not fall in them.
+        after = (label[rows] == 0) & (self.label[rows] == 1)
+        return rows, label[rows], np.where(after, 1.0, self.weight[rows])
 
     def fallen(self, rows: npt.NDArray[np.bool_]) -> int:
         """How many households fell among some rows."""

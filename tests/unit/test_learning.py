@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from fpml.catalogue import Catalogue, Condition, OutcomeDefinition, Words
 from fpml.county import County
 from fpml.dates import AsOf
 from fpml.errors import PolicyError
-from fpml.features import as_of_months, matrix
+from fpml.features import as_of_months, matrix, one_by_one
+from fpml.measure.backtest import Learners
 from fpml.measure.baselines import logistic_regression, plain_lightgbm
 from fpml.outcomes import Bools, labels, matured, risk_set
 from fpml.risk import (
@@ -24,12 +26,14 @@ from fpml.risk import (
     Once,
     RiskModel,
     Sample,
+    Seen,
     contributions,
     fit,
     sampled,
     with_features,
 )
 from fpml.risk.definition import Trees, load_definition
+from fpml.risk.grove import Grove
 from fpml.risk.learning import KEPT, chances
 from fpml.risk.shown import Shown
 
@@ -228,40 +232,102 @@ def test_a_horizon_shorter_than_the_register_s_delay_is_calibrated_by_the_last_m
     sample = sampled(asked, whole, trained.catalogue, origins=[origin])
     shown = Shown.of(asked, with_features(sample, whole), trained.catalogue, origin=origin)
     outcome = trained.catalogue.county.outcomes["relapse"]
-    by = {h: labels(outcome, whole, trained.catalogue, h) for h in (1, 3, 4)}
-    row = {
-        k: i for i, k in enumerate(zip(whole["household_id"].to_pylist(), as_of_months(whole).tolist(), strict=True))
-    }
-    names = list(zip(sample.rows["household_id"].to_pylist(), as_of_months(sample.rows).tolist(), strict=True))
-    dealt = {h: [row[names[i]] for i in sample.dealt(h, origin)] for h in asked.learn_horizons}
-    place = np.concatenate([dealt[h] for h in asked.learn_horizons])
+    by = {h: labels(outcome, whole, trained.catalogue, h) for h in (1, 3, 4, 6)}
+    names = zip(whole["household_id"].to_pylist(), as_of_months(whole).tolist(), strict=True)
+    row = {k: i for i, k in enumerate(names)}
+    told = list(zip(sample.rows["household_id"].to_pylist(), as_of_months(sample.rows).tolist(), strict=True))
+    place = np.array([row[told[i]] for h in asked.learn_horizons for i in sample.dealt(h, origin)])
+    own = risk_set(outcome, whole, trained.catalogue).at_risk
+    outcomes = trained.catalogue.county.outcomes.values()
+    every = np.any([risk_set(o, whole, trained.catalogue).at_risk for o in outcomes], axis=0)
+    household = np.array(whole["household_id"].to_pylist())
+    due = matured(as_of_months(whole), 6, outcome, origin.month)
     for h, before in ((1, by[3]), (3, by[1])):
-        rows, label = shown.level(h)
+        rows, label, weight = shown.level(h)
         assert (shown.horizon[rows] == 6).all(), "of six months: who entered within four is there whole"
-        assert label.sum() > 5
-        assert (before[place[rows]] == 0).all(), "who entered sooner had fallen before"
-        assert label.tolist() == by[4][place[rows]].tolist()
-        judged = {p for p, r in zip(place, shown.horizon, strict=True) if r == 6 and before[p] == 0 and by[4][p] >= 0}
-        assert {int(p) for p in place[rows]} <= {int(p) for p in judged}
-        assert len(judged) == rows.size or shown.at_risk[rows].all()
-        # Every entry of those months is there.
-        due = matured(as_of_months(whole), 6, outcome, origin.month) & (by[4] == 1) & (before == 0)
-        mine = risk_set(outcome, whole, trained.catalogue).at_risk & due
-        assert set(np.flatnonzero(mine).tolist()) <= {int(p) for p, of in zip(place[rows], label, strict=True) if of}
+        window = due & (by[4] == 1) & (before == 0)
+        mine = own if len(set(household[window & own])) >= LEAST_FALLEN else every
+        entered = mine & window
+        assert set(place[rows[label == 1]].tolist()) == set(np.flatnonzero(entered).tolist()), (
+            "every entry of those months"
+        )
+        assert entered.sum() > 5
+        stand = (shown.horizon == 6) & mine[place] & (before[place] == 0) & (by[4][place] == 0)
+        assert set(rows[label == 0].tolist()) == set(np.flatnonzero(stand).tolist())
+        assert (weight[(label == 1) | (by[6][place[rows]] == 1)] == 1).all()
+        assert (weight[by[6][place[rows]] == 0] == 1 / shown.kept).all()
     for h in (6, 12):
-        rows, label = shown.level(h)
+        rows, label, weight = shown.level(h)
         assert (shown.horizon[rows] == h).all()
         assert label.tolist() == shown.label[rows].tolist()
-    with pytest.raises(PolicyError, match="horizons of up to 12"):
-        _loaded(trained, "delay: 4", "delay: 13")
+        assert weight.tolist() == shown.weight[rows].tolist()
+    nobody = replace(shown, late={1: np.zeros(shown.label.size, np.int8)})
+    assert (shown.horizon[nobody.level(1)[0]] == 1).all(), "where nobody entered then, by the horizon's own label"
 
 
-def _loaded(county: County, old: str, new: str) -> ModelDefinition:
-    path = county.workspace.cache / "relapse.yaml"
-    text = (county.workspace.definitions / "relapse.yaml").read_text(encoding="utf-8")
+def test_short_horizons_foretell_who_enters_late(trained: County) -> None:
+    """Each horizon scored as itself: its expected falls are those of the months it is calibrated by."""
+    asked, origin = trained.definition("new_poverty"), ORIGINS[-1]
+    learning = trained.lessons.rows(origin)["new_poverty"]
+    shown = Shown.of(asked, learning, trained.catalogue, origin=origin)
+    for delay in (0, 4):
+        of = asked.model_copy(update={"delay": delay})
+        late = learning if delay else replace(learning, sample=replace(learning.sample, late={}))
+        grove = Grove.of(of, shown, trained.catalogue, horizons=(1, 3, 6, 12))
+        model = fit(of, late, trained.catalogue, origin=origin)
+        for h in (1, 3):
+            rows, label, weight = (shown if delay else replace(shown, late={})).level(h)
+            expected = model.calibrations[h](grove.out_of_fold(shown, rows, h)) * weight
+            assert expected.sum() / (label * weight).sum() == pytest.approx(1, abs=0.1)
+    some = np.flatnonzero(shown.horizon == 6)[:500]
+    one, six = grove.out_of_fold(shown, some, 1), grove.out_of_fold(shown, some, 6)
+    held = shown.fold[0][some] == 0
+    x = shown.x[some[held]].copy()
+    x[:, -1] = 1
+    assert np.allclose(one[held], grove.boosters[0].predict(x, raw_score=True) + np.log(shown.kept))
+    assert not np.allclose(one, six)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [("delay: 4|delay: 13", "horizons of up to 12"), ("delay: 4|delay: -1", "delay")]
+)
+def test_a_delay_that_cannot_be_is_refused(trained: County, tmp_path: Path, change: str, said: str) -> None:
+    old, new = change.split("|")
+    text = (trained.workspace.definitions / "relapse.yaml").read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
-    return load_definition(path, county.catalogue)
+    (tmp_path / "relapse.yaml").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(PolicyError, match=said):
+        load_definition(tmp_path / "relapse.yaml", trained.catalogue)
+
+
+def test_a_delay_takes_an_as_of_each_month(trained: County) -> None:
+    county = trained.catalogue.county.model_copy(update={"as_of_months": (3, 6, 9, 12)})
+    with pytest.raises(PolicyError, match="only where there is an as-of each month"):
+        load_definition(trained.workspace.definitions / "relapse.yaml", replace(trained.catalogue, county=county))
+
+
+def test_trees_are_grown_anew_where_an_audit_has_told_since(trained: County) -> None:
+    origin = ORIGINS[-1]
+    learning = replace(trained.lessons.rows(origin)["relapse"], once=Once())
+    asked = trained.definition("relapse").model_copy(update={"audited": True})
+    listed = {m: pa.array(learning.sample.rows["household_id"].to_pylist()[:300]) for m in range(24_250, 24_281)}
+    told = [replace(learning, seen=lambda _, s=s: Seen(s, 0.2, 50, listed)) for s in (0.9, 0.3)]  # type: ignore[misc]
+    one, other = (fit(asked, of, trained.catalogue, origin=origin) for of in told)
+    assert one.boosters != other.boosters
+    assert other.boosters == fit(asked, replace(told[1], once=Once()), trained.catalogue, origin=origin).boosters
+
+
+def test_methods_that_are_made_once_say_what_each_would_by_itself(trained: County) -> None:
+    origin, lessons = ORIGINS[-1], trained.lessons.rows(ORIGINS[-1])
+    seen = trained.at(str(origin)).slice(0, 200)
+    said = []
+    for common in (Once(), None):
+        for n in ("new_poverty", "relapse"):
+            of = replace(lessons[n], once=common or Once())
+            learners = Learners.at(trained.definition(n), of, trained.catalogue, origin, run=one_by_one)
+            said.append(learners.say(seen, n, origin, trained.catalogue).score)
+    for shared, alone in zip(said[:2], said[2:], strict=True):
+        assert all(np.array_equal(shared[m], alone[m]) for m in shared)
 
 
 def test_a_renewed_spell_s_probabilities_are_those_of_the_cleared(world: tuple[Catalogue, pa.Table, Bools]) -> None:
