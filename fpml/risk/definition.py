@@ -45,7 +45,8 @@ class ModelDefinition(Policy):
     `fpml.risk.learning`); of all where it is left out.
     `delay`: by about how many months the register follows falls (0: they are seen as they come). Many who enter it
     sooner had fallen before the as-of, which no record tells; so a horizon that is shorter is calibrated by the last of
-    so many months: of those who have not entered before these, by who enters in them (docs/experiments.md).
+    so many months: of those who have not entered before these, by who enters in them (docs/experiments.md). That takes
+    an as-of each month; without, and where nobody entered in them, each horizon is calibrated by itself.
     `audited`: a fall that the register tells of is weighted by one over the chance that such falls are seen, as audits
     tell (see `fpml.risk.seen`); where none has told, all are alike.
     `repeats`: how often households are dealt into folds, each time anew; scores are the mean of all folds' trees.
@@ -88,9 +89,6 @@ def load_definition(path: Path, catalogue: Catalogue) -> ModelDefinition:
     if missing:
         fault = Fault(where + "learn_horizons", f"horizon {min(missing)} is scored and not learnt", "Add it.")
         raise PolicyError([fault])
-    if definition.delay and len(catalogue.county.as_of_months) < 12:
-        problem = "what is known within months of a delay is told only where there is an as-of each month"
-        raise PolicyError([Fault(where + "delay", problem, "Write 0.")])
     if definition.delay > max(definition.learn_horizons):
         problem = f"a delay of {definition.delay} months, and horizons of up to {max(definition.learn_horizons)}"
         raise PolicyError([Fault(where + "delay", problem, "Write a shorter one, or 0.")])
@@ -98,10 +96,6 @@ def load_definition(path: Path, catalogue: Catalogue) -> ModelDefinition:
         if name not in definition.features(catalogue):
             remedy = did_you_mean(name, definition.features(catalogue))
             raise PolicyError([Fault(where + "linear.bent", f"`{name}` is no feature of the model", remedy)])
-    same = [o for n, o in outcomes.items() if n != definition.outcome and o.fall == outcomes[definition.outcome].fall]
-    if definition.learn_rows == "any_risk" and not same:
-        problem = "no other outcome ends in the same fall: there is nobody else to learn from"
-        raise PolicyError([Fault(where + "learn_rows", problem, "Write at_risk.")])
     if definition.linear and definition.audited:
         problem = "the regression beside the trees does not weight falls"
         raise PolicyError([Fault(where + "audited", problem, "Leave one of the two out.")])

@@ -163,6 +163,15 @@ def test_with_any_risk_all_who_are_at_risk_of_any_such_outcome_are_learnt_from(t
     assert falls > 5 * own_falls > 0
 
 
+def small(county: County) -> dict[str, ModelDefinition]:
+    """The county's definitions, of few features and rounds."""
+    shown = ("income", "formerly_poor__last__ever", "monitored__count__ever", FEATURE)
+    own = {n: county.definition(n) for n in county.model_names()}
+    left = tuple(n for n in county.catalogue.model_features() if n not in shown)
+    trees = own["relapse"].trees.model_copy(update={"rounds": 20, "feature_fraction": 1.0})
+    return {n: d.model_copy(update={"leave_out": left, "trees": trees}) for n, d in own.items()}
+
+
 def test_outcomes_that_learn_from_the_same_share_trees_which_are_grown_once(trained: County) -> None:
     origin, lessons = ORIGINS[-1], trained.lessons.rows(ORIGINS[-1])
     calls: list[int] = []
@@ -173,7 +182,7 @@ def test_outcomes_that_learn_from_the_same_share_trees_which_are_grown_once(trai
 
     fresh, common = {n: replace(of, once=Once()) for n, of in lessons.items()}, Once()
     together = {n: replace(of, once=common) for n, of in lessons.items()}
-    asked = {n: trained.definition(n) for n in lessons}
+    asked = small(trained)
 
     def grown(of: Mapping[str, LearningRows]) -> tuple[dict[str, RiskModel], int]:
         calls.clear()
@@ -300,16 +309,10 @@ def test_a_delay_that_cannot_be_is_refused(trained: County, tmp_path: Path, chan
         load_definition(tmp_path / "relapse.yaml", trained.catalogue)
 
 
-def test_a_delay_takes_an_as_of_each_month(trained: County) -> None:
-    county = trained.catalogue.county.model_copy(update={"as_of_months": (3, 6, 9, 12)})
-    with pytest.raises(PolicyError, match="only where there is an as-of each month"):
-        load_definition(trained.workspace.definitions / "relapse.yaml", replace(trained.catalogue, county=county))
-
-
 def test_trees_are_grown_anew_where_an_audit_has_told_since(trained: County) -> None:
     origin = ORIGINS[-1]
     learning = replace(trained.lessons.rows(origin)["relapse"], once=Once())
-    asked = trained.definition("relapse").model_copy(update={"audited": True})
+    asked = small(trained)["relapse"].model_copy(update={"audited": True})
     listed = {m: pa.array(learning.sample.rows["household_id"].to_pylist()[:300]) for m in range(24_250, 24_281)}
     told = [replace(learning, seen=lambda _, s=s: Seen(s, 0.2, 50, listed)) for s in (0.9, 0.3)]  # type: ignore[misc]
     one, other = (fit(asked, of, trained.catalogue, origin=origin) for of in told)
@@ -320,11 +323,11 @@ def test_trees_are_grown_anew_where_an_audit_has_told_since(trained: County) -> 
 def test_methods_that_are_made_once_say_what_each_would_by_itself(trained: County) -> None:
     origin, lessons = ORIGINS[-1], trained.lessons.rows(ORIGINS[-1])
     seen = trained.at(str(origin)).slice(0, 200)
-    said = []
+    said, asked = [], small(trained)
     for common in (Once(), None):
         for n in ("new_poverty", "relapse"):
             of = replace(lessons[n], once=common or Once())
-            learners = Learners.at(trained.definition(n), of, trained.catalogue, origin, run=one_by_one)
+            learners = Learners.at(asked[n], of, trained.catalogue, origin, run=one_by_one)
             said.append(learners.say(seen, n, origin, trained.catalogue).score)
     for shared, alone in zip(said[:2], said[2:], strict=True):
         assert all(np.array_equal(shared[m], alone[m]) for m in shared)
@@ -357,12 +360,19 @@ def test_a_renewed_spell_s_probabilities_are_those_of_the_cleared(world: tuple[C
     assert keys(sample, sample.learnt(1, THEN)) == keys(again, again.learnt(1, THEN))
 
 
-def test_there_must_be_others_to_learn_from(trained: County) -> None:
-    county = trained.catalogue.county
-    only = {"renewed": county.outcomes["renewed"]}
-    alone = replace(trained.catalogue, county=county.model_copy(update={"outcomes": only}))
-    with pytest.raises(PolicyError, match="nobody else to learn from"):
-        load_definition(trained.workspace.definitions / "renewed.yaml", alone)
+def test_where_there_is_no_other_outcome_any_risk_is_its_own(trained: County) -> None:
+    county, origin = trained.catalogue.county, ORIGINS[-1]
+    only = replace(
+        trained.catalogue, county=county.model_copy(update={"outcomes": {"relapse": county.outcomes["relapse"]}})
+    )
+    asked = load_definition(trained.workspace.definitions / "relapse.yaml", only)
+    assert asked.learn_rows == "any_risk"
+    whole = trained.histories(*trained.as_ofs())
+    one = sampled(asked, whole, only, origins=[origin])
+    assert one.at_risk.all()
+    assert (
+        one.digest == sampled(asked.model_copy(update={"learn_rows": "at_risk"}), whole, only, origins=[origin]).digest
+    )
 
 
 def test_one_sample_serves_every_origin_and_knows_nothing_later(trained: County) -> None:
