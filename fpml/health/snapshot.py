@@ -34,10 +34,10 @@ class Snapshot:
     hits. `scores`: how many households at risk have log-odds in each step (see EDGES), `chance` their mean chance.
     `listed`, `scored`, `expected`: households listed, those of them with a chance, and the sum of these.
     `reasons`: by department how many of the reasons of high-risk households are its; `told` all of them. `foreseen`:
-    entries that chances of one month foresee for the month after; `came`: how many of those at risk in the month before
-    have entered since; None where it is not known. `changes`: rules that are not those of the list before, and
-    `policy_files` that are not. `stamp`: the digest of what the edition that it tells of was made from. `asked`:
-    whether the monitors have been asked of it since, without a fault.
+    what chances of one month foresee for the month after (with a model's `delay` falls rather than entries); `came`:
+    how many of those at risk in the month before have entered since; None where it is not known. `changes`: rules that
+    are not those of the list before, and `policy_files` that are not. `stamp`: the digest of what the edition that it
+    tells of was made from. `asked`: whether the monitors have been asked of it since, without a fault.
     """
 
     month: str

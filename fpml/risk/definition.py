@@ -40,9 +40,9 @@ class ModelDefinition(Policy):
 
     `learn_rows: known` learns from every household whose state was known, those already below the line included, with
     that state as a feature; `any_risk` from all who are at risk of any outcome that ends in the same fall, so that
-    models of several such outcomes have the same trees. Scores are only ever of those at risk, and so is calibration
-    where enough of them fell. `negatives`: of so many household-months without a fall it learns, chosen by chance (see
-    `fpml.risk.learning`); of all where it is left out.
+    models of several such outcomes have the same trees while their definitions differ in nothing else. Scores are only
+    ever of those at risk, and so is calibration where enough of them fell. `negatives`: of so many household-months
+    without a fall it learns, chosen by chance (see `fpml.risk.learning`); of all where it is left out.
     `delay`: by about how many months the register follows falls (0: they are seen as they come). Many who enter it
     sooner had fallen before the as-of, which no record tells; so a horizon that is shorter is calibrated by the last of
     so many months: of those who have not entered before these, by who enters in them (docs/experiments.md). That takes
